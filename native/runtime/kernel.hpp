@@ -1,0 +1,44 @@
+// What every generated kernel is called with, whatever the instruction set.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace pacac {
+
+/// A bfloat16 value: the upper half of a float32.
+struct bf16 {
+  std::uint16_t bits;
+};
+
+/// All threads of a region meet here; implemented by the thread pool (runtime/pool.hpp).
+class Barrier {
+ public:
+  virtual void wait() = 0;
+
+ protected:
+  ~Barrier() = default;
+};
+
+/// What one thread of a kernel's region knows.
+struct Worker {
+  int thread;          ///< 0 … threads-1
+  int threads;         ///< threads in this region
+  std::byte* scratch;  ///< workspace of this thread, 64-byte aligned, contents undefined
+  std::byte* shared;   ///< workspace of all threads of this call, 64-byte aligned, contents undefined
+  Barrier* barrier;    ///< all threads or none must call wait()
+
+  /// The half-open range of [0, n) that belongs to this thread, cut at multiples of `grain`.
+  struct Range {
+    std::int64_t begin, end;
+  };
+  Range share(std::int64_t n, std::int64_t grain = 1) const {
+    const std::int64_t blocks = (n + grain - 1) / grain;
+    const std::int64_t begin = blocks * thread / threads * grain, end = blocks * (thread + 1) / threads * grain;
+    return {begin < n ? begin : n, end < n ? end : n};
+  }
+};
+
+/// A generated kernel: operand pointers in the order of its header, one call a thread.
+using Kernel = void (*)(void* const* operand, const Worker& worker);
+
+}  // namespace pacac

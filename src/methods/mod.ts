@@ -1,0 +1,22 @@
+/**
+ * All methods by name. A new method is a file of this folder and a line here.
+ * @module
+ */
+import type { AdaptSpec } from "../spec/schema.ts";
+import { full } from "./full.ts";
+import type { Method } from "./method.ts";
+import { paca } from "./paca.ts";
+
+/** Every method of adaptation. */
+export const METHODS: readonly (
+  | Method<Extract<AdaptSpec, { method: "paca" }>>
+  | Method<Extract<AdaptSpec, { method: "full" }>>
+)[] = [paca, full];
+
+/**
+ * The method of a description, as one over any description.
+ * @param spec What the description says
+ */
+export function methodOf(spec: AdaptSpec): Method {
+  return (spec.method === "paca" ? paca : full) as Method;
+}

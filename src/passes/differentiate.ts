@@ -1,0 +1,110 @@
+/**
+ * differentiate: backward nodes by the ops' gradient rules, in reverse, and the optimiser's nodes behind them.
+ *
+ * Needs: the adapted forward graph. Gives: backward and update nodes. Nothing is emitted below the lowest trained tensor, nor for frozen weights.
+ * It stands before recompute and storage, which look at what backward reads.
+ * @module
+ */
+import { must } from "../errors.ts";
+import type { Graph, Node, Tensor } from "../graph/graph.ts";
+import { adamw, globalNorm } from "../ops/adamw.ts";
+import { add } from "../ops/add.ts";
+import { apply } from "../ops/op.ts";
+import { opOf } from "../ops/mod.ts";
+import type { TrainSpec } from "../spec/schema.ts";
+import type { Adapted } from "./adapt.ts";
+
+/**
+ * Adds the backward pass and the update.
+ * @param graph The adapted forward graph, changed in place
+ * @param adapted What is trained
+ * @param optimizer AdamW's settings
+ */
+export function differentiate(
+  graph: Graph,
+  adapted: Adapted,
+  optimizer: TrainSpec["optimizer"],
+): void {
+  const forward = graph.nodes.filter((node) => node.phase === "forward");
+  const reached = reachedByTraining(forward, adapted);
+  const gradients = new Map<Tensor, Tensor>();
+  for (const node of forward.toReversed()) {
+    const op = opOf(node.op);
+    if (op.gradient === undefined || !Object.values(node.inputs).some((x) => reached.has(x))) {
+      continue;
+    }
+    if (node.op === "lm_head_loss") trainHead(graph, node, adapted);
+    op.gradient({
+      graph,
+      node,
+      upstream: (output) => gradients.get(node.outputs[output]),
+      wanted: (input) => reached.has(node.inputs[input]),
+      parameterGradient: (input) =>
+        must(adapted.gradients.get(node.inputs[input]), `gradient of ${input}`),
+      give: (input, gradient) => {
+        const tensor = node.inputs[input];
+        if (!reached.has(tensor)) return;
+        gradients.set(tensor, sum(graph, node, gradient, gradients.get(tensor)));
+      },
+    });
+  }
+  update(graph, optimizer);
+}
+
+/** Tensors that depend on something trained. */
+function reachedByTraining(forward: readonly Node[], adapted: Adapted): Set<Tensor> {
+  const reached = new Set(adapted.gradients.keys());
+  for (const node of forward) {
+    if (Object.values(node.inputs).some((tensor) => reached.has(tensor))) {
+      Object.values(node.outputs).forEach((tensor) => reached.add(tensor));
+    }
+  }
+  return reached;
+}
+
+/** The sum of a tensor's gradients, emitted at once so that it can be fused behind the newest. */
+function sum(graph: Graph, node: Node, newest: Tensor, before: Tensor | undefined): Tensor {
+  if (before === undefined) return newest;
+  const at = { phase: "backward", layer: node.layer, name: newest.name } as const;
+  return apply(graph, add, { inputs: { a: newest, b: before }, ...at }).y;
+}
+
+/** The head takes its weight's gradient on the way: the forward node gets the output. */
+function trainHead(graph: Graph, node: Node, adapted: Adapted): void {
+  const dweight = adapted.gradients.get(node.inputs.weight);
+  if (dweight === undefined) return;
+  const index = graph.nodes.indexOf(node);
+  graph.nodes[index] = { ...node, outputs: { ...node.outputs, dweight } };
+}
+
+function update(graph: Graph, optimizer: TrainSpec["optimizer"]): void {
+  const norm = graph.tensor({ name: "norm", dtype: "f32", shape: [1], role: "output" });
+  const hyper = graph.tensor({ name: "hyper", dtype: "f32", shape: [5], role: "input" });
+  const [parameters, gradients, moment1, moment2] = [
+    "parameters",
+    "gradients",
+    "moment1",
+    "moment2",
+  ].map((name) => graph.get(name));
+  const anchor = graph.find("anchor");
+  const at = { phase: "update", layer: -1, name: "update" } as const;
+  apply(graph, globalNorm, { inputs: { gradients }, ...at, into: { norm } });
+  apply(graph, adamw, {
+    inputs: {
+      parameters,
+      gradients,
+      moment1,
+      moment2,
+      norm,
+      hyper,
+      ...(anchor === undefined ? {} : { anchor }),
+    },
+    attributes: {
+      beta1: optimizer.beta1,
+      beta2: optimizer.beta2,
+      epsilon: optimizer.epsilon,
+    },
+    ...at,
+    into: { new_parameters: parameters, new_moment1: moment1, new_moment2: moment2 },
+  });
+}

@@ -1,0 +1,171 @@
+/**
+ * The model description as data: what a spec file evaluates to, and its zod schema.
+ * @module
+ */
+import { z } from "zod";
+
+const identifier = z.string().regex(
+  /^[a-z][a-z0-9_-]{0,62}$/,
+  "must start with a lower-case letter and hold only a-z, 0-9, - and _",
+);
+const count = z.int().min(1);
+
+/** Rotary frequencies' scaling. */
+export const ropeScalingSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("default") }),
+  z.strictObject({ type: z.literal("linear"), factor: z.number().positive() }),
+  z.strictObject({
+    type: z.literal("llama3"),
+    factor: z.number().positive(),
+    lowFreqFactor: z.number().positive(),
+    highFreqFactor: z.number().positive(),
+    originalMaxPositionEmbeddings: count,
+  }),
+]);
+
+/** A step of a written-out architecture. Values are numbered; every value is [tokens, width]. */
+const stepSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("embed"),
+    name: z.string(),
+    out: z.int(),
+    vocab: count,
+    width: count,
+  }),
+  z.strictObject({
+    kind: z.literal("linear"),
+    name: z.string(),
+    x: z.int(),
+    out: z.int(),
+    inFeatures: count,
+    outFeatures: count,
+    bias: z.boolean(),
+  }),
+  z.strictObject({
+    kind: z.literal("rms_norm"),
+    name: z.string(),
+    x: z.int(),
+    out: z.int(),
+    width: count,
+    eps: z.number().positive(),
+  }),
+  z.strictObject({
+    kind: z.literal("rope"),
+    x: z.int(),
+    out: z.int(),
+    width: count,
+    headDim: count,
+    theta: z.number().positive(),
+    scaling: ropeScalingSchema,
+  }),
+  z.strictObject({
+    kind: z.literal("attention"),
+    q: z.int(),
+    k: z.int(),
+    v: z.int(),
+    out: z.int(),
+    heads: count,
+    kvHeads: count,
+    headDim: count,
+  }),
+  z.strictObject({
+    kind: z.literal("swiglu"),
+    gate: z.int(),
+    up: z.int(),
+    out: z.int(),
+    width: count,
+  }),
+  z.strictObject({ kind: z.literal("add"), a: z.int(), b: z.int(), out: z.int(), width: count }),
+]);
+
+/** A block of steps that repeats, each time with weights of its own. */
+const repeatSchema = z.strictObject({
+  kind: z.literal("repeat"),
+  name: z.string(),
+  count,
+  x: z.int(),
+  /** The block's input and output among its own values. */
+  bodyIn: z.int(),
+  bodyOut: z.int(),
+  body: z.array(stepSchema).min(1),
+  out: z.int(),
+});
+
+/** A written-out architecture: token ids in, hidden states out, and the head that predicts. */
+export const architectureSchema = z.strictObject({
+  vocabSize: count,
+  width: count,
+  steps: z.array(z.union([repeatSchema, stepSchema])).min(1),
+  result: z.int(),
+  /** Module whose weight [vocab, width] makes logits; the embedding's where the head is tied. */
+  head: z.string(),
+});
+
+const columns = {
+  rank: count.max(4096),
+  alpha: z.number().positive(),
+  targets: z.array(z.string().min(1)).min(1),
+  seed: z.int().min(0),
+};
+
+const adaptSchema = z.discriminatedUnion("method", [
+  z.strictObject({
+    method: z.literal("paca"),
+    ...columns,
+    parametrisation: z.enum(["delta", "weight"]),
+  }),
+  z.strictObject({ method: z.literal("full"), seed: z.int().min(0) }),
+]);
+
+const share = z.number().min(0).max(1);
+
+const trainSchema = z.strictObject({
+  batch: count,
+  seqLen: count.min(2),
+  optimizer: z.strictObject({
+    kind: z.literal("adamw"),
+    learningRate: z.number().positive(),
+    beta1: z.number().min(0).lt(1),
+    beta2: z.number().min(0).lt(1),
+    epsilon: z.number().positive(),
+    weightDecay: z.number().min(0),
+  }),
+  schedule: z.strictObject({ kind: z.enum(["constant", "cosine"]), warmup: share, floor: share }),
+  storage: z.enum(["f32", "bf16"]),
+  accumulate: count,
+  maxGradNorm: z.number().min(0),
+  recompute: z.union([z.literal(0), z.literal(1), z.literal(2)]),
+});
+
+/** The whole model description. */
+export const fineTuneSchema = z.strictObject({
+  name: identifier,
+  model: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("pretrained"), source: z.string().min(1) }),
+    z.strictObject({
+      kind: z.literal("architecture"),
+      architecture: architectureSchema,
+      /** Folder with tokenizer and weights, relative to the description; "" where there is none. */
+      folder: z.string(),
+    }),
+  ]),
+  adapt: adaptSchema,
+  train: trainSchema,
+});
+
+/** A model description. */
+export type FineTuneSpec = z.infer<typeof fineTuneSchema>;
+/** A written-out architecture. */
+export type Architecture = z.infer<typeof architectureSchema>;
+/** One step of an architecture. */
+export type Step = z.infer<typeof stepSchema>;
+/** A repeated block. */
+export type Repeat = z.infer<typeof repeatSchema>;
+/** How the model is adapted. */
+export type AdaptSpec = z.infer<typeof adaptSchema>;
+/** How it is trained. */
+export type TrainSpec = z.infer<typeof trainSchema>;
+/** Where the model comes from. */
+export type ModelSpec = FineTuneSpec["model"];
+/** How rotary frequencies are stretched. */
+export type RopeScalingSpec = z.infer<typeof ropeScalingSchema>;

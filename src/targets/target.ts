@@ -1,0 +1,95 @@
+/**
+ * What a target is, as data: its kernels, its instruction set, its machine. Passes see nothing else of it.
+ * @module
+ */
+import type { Attribute, Node, Tensor } from "../graph/graph.ts";
+import type { Dims } from "../ops/op.ts";
+
+/** An instruction set of a target. */
+export interface Isa {
+  readonly name: string;
+  /** float32 lanes of a vector register. */
+  readonly lanes: number;
+  readonly registers: number;
+  /** Whether vectors of bf16 pairs are multiplied and summed in one instruction. */
+  readonly bf16Dot: boolean;
+  /** Compiler flags. */
+  readonly flags: readonly string[];
+}
+
+/** Measured (or, where `measured` is false, assumed) rates of the machine at hand, for all its threads. */
+export interface Machine {
+  readonly processor: string;
+  readonly threads: number;
+  /** float32 multiply-adds count as two. */
+  readonly flopsPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly measured: boolean;
+}
+
+/** Chosen values of a kernel's tunable parameters. */
+export type Tunables = Readonly<Record<string, number | string>>;
+
+/** A step fused behind a kernel's root op. `add`: y += residual[T,O] before it is stored. */
+export type EpilogueStep = "add";
+
+/** One use of a kernel: the root node and what was fused into it. */
+export interface KernelCall {
+  readonly node: Node;
+  readonly dims: Dims;
+  readonly attributes: Readonly<Record<string, Attribute>>;
+  /**
+   * Operands in the order in which the generated function receives their pointers: the op's inputs, then its
+   * outputs, in the order of the signature, absent ones left out; then the operands of epilogue steps.
+   */
+  readonly operands: readonly CallOperand[];
+  readonly epilogue: readonly EpilogueStep[];
+}
+
+/** One pointer that a kernel receives. */
+export interface CallOperand {
+  /** Name in the op's signature; of an epilogue step: `residual`. */
+  readonly name: string;
+  readonly tensor: Tensor;
+  /** Whether the kernel writes (or, for gradients, adds to) it. */
+  readonly written: boolean;
+}
+
+/** A kernel: which op it serves, what can be tuned, and what its template is told. */
+export interface Kernel {
+  /** The stem: src/targets/T/kernels/NAME.ts and templates/T/NAME.*.njk. */
+  readonly name: string;
+  readonly serves: {
+    /** The ops that this kernel is the code for. */
+    readonly roots: readonly string[];
+    /** Steps that may be fused behind the root's first output. */
+    readonly epilogue: readonly EpilogueStep[];
+  };
+  /** Every tunable parameter with its values. */
+  readonly tunables: Readonly<Record<string, readonly (number | string)[]>>;
+  /** The values taken where nothing was tuned. */
+  readonly defaults: (call: KernelCall, isa: Isa) => Tunables;
+  /** Whether values fit the registers and the shape. */
+  readonly legal: (values: Tunables, isa: Isa, call: KernelCall) => boolean;
+  /** Floating-point operations and bytes moved, from which time is predicted. */
+  readonly traffic: (call: KernelCall, values: Tunables) => { flops: number; bytes: number };
+  /** Bytes of scratch for each thread, and shared by all threads of the call. */
+  readonly workspace: (
+    call: KernelCall,
+    values: Tunables,
+    isa: Isa,
+  ) => { perThread: number; shared: number };
+  /** All that the template may read beside the common fields. Plain data. */
+  readonly context: (
+    call: KernelCall,
+    values: Tunables,
+    isa: Isa,
+  ) => Readonly<Record<string, unknown>>;
+}
+
+/** A target. */
+export interface Target {
+  readonly name: "cpu" | "cuda" | "reference";
+  readonly kernels: readonly Kernel[];
+  readonly isa: Isa;
+}

@@ -1,0 +1,158 @@
+/**
+ * What runs a compiled program: the contract between the trainer and each target.
+ *
+ * The native addon and the reference interpreter both implement {@linkcode Engine}; everything else of the
+ * trainer (data, loop, files) is the same on every target.
+ * @module
+ */
+
+/** Element type of a tensor. */
+export type DType = "f32" | "bf16" | "i32";
+
+/** What a tensor is for; see src/graph/graph.ts. */
+export type Role =
+  | "weight"
+  | "parameter"
+  | "gradient"
+  | "moment"
+  | "index"
+  | "constant"
+  | "input"
+  | "output"
+  | "activation";
+
+/** A tensor that has a name outside the program. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly role: Role;
+}
+
+/** A linear layer with trained columns. */
+export interface AdaptedLinear {
+  /** `model.layers.0.mlp.down_proj` */
+  readonly module: string;
+  readonly outFeatures: number;
+  readonly inFeatures: number;
+  /** Names of tensors: the frozen weight [out, in], `MODULE.paca_delta` [out, r], `MODULE.paca_indices` [r]. */
+  readonly weight: string;
+  readonly delta: string;
+  readonly indices: string;
+}
+
+/** Values that a constant tensor is filled with at load. */
+export interface ConstantInfo {
+  readonly name: string;
+  readonly values: () => Float32Array;
+}
+
+/** AdamW's settings from the model description. */
+export interface AdamwSettings {
+  readonly kind: "adamw";
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
+
+/** The learning-rate schedule from the model description. `warmup` is a share of all steps. */
+export interface ScheduleSettings {
+  readonly kind: "constant" | "cosine";
+  readonly warmup: number;
+  /** Share of the learning rate that is left at the end. */
+  readonly floor: number;
+}
+
+/** Everything about a compiled program that the trainer needs; emitted as data with the bindings. */
+export interface ProgramInfo {
+  readonly name: string;
+  readonly target: string;
+  /** Hash of the model description, settings and kernels: a checkpoint belongs to one. */
+  readonly hash: string;
+  readonly batch: number;
+  readonly seqLen: number;
+  readonly vocabSize: number;
+  /** Hub id or folder of the model, "" where it is written out. */
+  readonly source: string;
+  readonly storage: "f32" | "bf16";
+  readonly method: "paca" | "full";
+  /** For method paca; rank 0 otherwise. */
+  readonly rank: number;
+  readonly alpha: number;
+  readonly parametrisation: "delta" | "weight";
+  readonly seed: number;
+  readonly adapted: readonly AdaptedLinear[];
+  readonly optimizer: AdamwSettings;
+  readonly schedule: ScheduleSettings;
+  /** Micro-batches a step. */
+  readonly accumulate: number;
+  /** Gradients are clipped to this global norm; 0: not at all. */
+  readonly maxGradNorm: number;
+  /** weight, parameter, gradient, moment, index, constant, input, output tensors; views by their own names. */
+  readonly tensors: readonly TensorInfo[];
+  /** Bytes of the arena as planned. */
+  readonly arenaBytes: number;
+  /** Floating-point operations of one step (one micro-batch), by the ops' cost rules. */
+  readonly flopsPerStep: number;
+  /** Hugging Face config.json of the model as an object, for saved models; {} where it is written out. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** Token ids of one micro-batch, each [batch * seqLen], row-major. */
+export interface Batch {
+  readonly inputIds: Int32Array;
+  /** labels[t] is predicted from t-1 of the same document; -100 is ignored. */
+  readonly labels: Int32Array;
+  /** Documents of a packed row; -1 is padding. Positions restart with each document. */
+  readonly segmentIds: Int32Array;
+}
+
+/** Where a weight's bytes lie. */
+export interface WeightSource {
+  readonly file: string;
+  /** Offset of the first value from the start of the file. */
+  readonly byteOffset: number;
+  /** safetensors' name of the type in the file. */
+  readonly dtype: "F32" | "BF16" | "F16";
+}
+
+/** Settings of one optimiser step, in float64. */
+export interface StepSettings {
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  /** 0: no clipping. */
+  readonly maxGradNorm: number;
+  /** Number of this step, from 1, for bias correction. */
+  readonly step: number;
+}
+
+/** Runs a program. One call at a time; calls wait for one another. */
+export interface Engine {
+  readonly info: ProgramInfo;
+  /**
+   * Gives a weight or a parameter its values from a file; a weight of the right type is mapped, not copied.
+   * @throws {PacacError} io
+   */
+  load(name: string, source: WeightSource): void;
+  /** Copies values into a tensor; types are converted. */
+  write(name: string, values: Float32Array | Int32Array): void;
+  /** Copies a tensor's values out; bf16 is widened. */
+  read(name: string): Float32Array | Int32Array;
+  /** Zeroes gradients, runs each micro-batch forward and backward, then the optimiser. */
+  step(
+    batches: readonly Batch[],
+    settings: StepSettings,
+  ): Promise<{ loss: number; gradNorm: number }>;
+  /** Forward and backward without an update; gradients are then there to read. */
+  gradients(batches: readonly Batch[]): Promise<{ loss: number }>;
+  /** Forward alone. */
+  forward(batch: Batch): Promise<{ loss: number }>;
+  /** Logits [rows.length, vocab] of positions of the last forward's batch. */
+  logits(rows: Int32Array): Promise<Float32Array>;
+  /** Bytes of the arena touched so far, and allocations made by steps (0 is promised). */
+  memory(): { arenaUsed: number; stepAllocations: number };
+  /** Frees everything. */
+  dispose(): void;
+}
