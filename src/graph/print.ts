@@ -9,9 +9,12 @@ import type { Graph, Node, Tensor } from "./graph.ts";
  * @param graph The graph
  */
 export function print(graph: Graph): string {
+  // Views follow their bases, so that one reading of the text suffices.
+  const isView = (tensor: Tensor) => tensor.view !== undefined;
   return [
     `graph ${graph.name}`,
-    ...graph.tensors.map(printTensor),
+    ...graph.tensors.filter((tensor) => !isView(tensor)).map(printTensor),
+    ...graph.tensors.filter(isView).map(printTensor),
     ...graph.nodes.map(printNode),
     "",
   ].join("\n");
