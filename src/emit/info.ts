@@ -1,0 +1,73 @@
+/**
+ * The program's description for the trainer: src/train/engine.ts's ProgramInfo from a spec and its graph.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import type { Graph, Tensor } from "../graph/graph.ts";
+import { print } from "../graph/print.ts";
+import { moduleOf } from "../methods/paca.ts";
+import { dimsOf } from "../ops/op.ts";
+import { opOf } from "../ops/mod.ts";
+import type { FineTuneSpec } from "../spec/schema.ts";
+import type { AdaptedLinear, ProgramInfo, TensorInfo } from "../train/engine.ts";
+
+/** What {@linkcode programInfo} takes beside the graph. */
+export interface InfoOptions {
+  readonly spec: FineTuneSpec;
+  readonly target: string;
+  readonly arenaBytes: number;
+  readonly vocabSize: number;
+  /** Folder or hub id of weights and tokenizer. */
+  readonly source: string;
+  /** config.json as an object, {} where there is none. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Describes a program.
+ * @param graph The graph after all passes
+ * @param options Spec, target and plan
+ */
+export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
+  const { spec, target, arenaBytes, vocabSize, source, config } = options;
+  const { adapt, train } = spec;
+  const paca = adapt.method === "paca" ? adapt : undefined;
+  return {
+    name: spec.name,
+    target,
+    hash: createHash("sha256").update(print(graph)).digest("hex").slice(0, 16),
+    batch: train.batch,
+    seqLen: train.seqLen,
+    vocabSize,
+    source,
+    storage: train.storage,
+    method: adapt.method,
+    rank: paca?.rank ?? 0,
+    alpha: paca?.alpha ?? 0,
+    parametrisation: paca?.parametrisation ?? "delta",
+    seed: adapt.seed,
+    adapted: graph.nodes.filter((node) => node.op === "paca_linear").map((node): AdaptedLinear => ({
+      module: moduleOf(node),
+      outFeatures: node.inputs.weight.shape[0],
+      inFeatures: node.inputs.weight.shape[1],
+      weight: node.inputs.weight.name,
+      delta: node.inputs.delta.name,
+      indices: node.inputs.index.name,
+    })),
+    optimizer: train.optimizer,
+    schedule: train.schedule,
+    accumulate: train.accumulate,
+    maxGradNorm: train.maxGradNorm,
+    tensors: graph.tensors.filter((tensor) => tensor.role !== "activation").map(tensorInfo),
+    arenaBytes,
+    flopsPerStep: graph.nodes.filter((node) => node.phase !== "logits").reduce((sum, node) => {
+      const op = opOf(node.op);
+      return sum + op.cost(dimsOf(op, node), { ...node.attributes }).flops;
+    }, 0),
+    config,
+  };
+}
+
+function tensorInfo({ name, shape, dtype, role }: Tensor): TensorInfo {
+  return { name, shape, dtype, role };
+}

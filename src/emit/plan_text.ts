@@ -1,0 +1,177 @@
+/**
+ * plan.txt: the plan for a person: what is trained, what it costs, where every byte goes, which kernels run.
+ * @module
+ */
+import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
+import type { Plan, PlannedCall } from "../targets/plan.ts";
+import type { Machine } from "../targets/target.ts";
+
+/** The plan's figures, as data. */
+export interface PlanSummary {
+  readonly name: string;
+  readonly target: string;
+  readonly isa: string;
+  readonly threads: number;
+  readonly parameters: number;
+  readonly trained: number;
+  readonly tokens: number;
+  readonly flops: Readonly<Record<Phase, number>>;
+  readonly arenaBytes: number;
+  readonly mappedWeightBytes: number;
+  readonly peak: Readonly<Record<string, number>>;
+  readonly predictedSeconds: number;
+  readonly machine: Machine;
+  readonly kernels: readonly KernelUse[];
+}
+
+/** One kernel at one shape. */
+export interface KernelUse {
+  readonly kernel: string;
+  readonly op: string;
+  readonly dims: string;
+  readonly calls: number;
+  readonly values: string;
+  readonly fused: string;
+  readonly predictedSeconds: number;
+  readonly bound: "compute" | "memory";
+}
+
+/**
+ * The figures of a plan.
+ * @param plan The plan
+ * @param machine Rates that time is predicted from
+ */
+export function summarize(plan: Plan, machine: Machine): PlanSummary {
+  const flops: Record<Phase, number> = { forward: 0, logits: 0, backward: 0, update: 0 };
+  for (const { call, kernel, values, phase } of plan.calls) {
+    flops[phase] += kernel.traffic(call, values).flops;
+  }
+  const weights = plan.graph.tensors.filter((tensor) => tensor.role === "weight");
+  const count = (tensors: readonly Tensor[]) =>
+    tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
+  const trainedTensors = plan.graph.tensors.filter((tensor) =>
+    tensor.role === "parameter" && tensor.view !== undefined
+  );
+  const kernels = usesOf(plan.calls, machine);
+  const inStep = plan.calls.filter(({ phase }) => phase !== "logits");
+  return {
+    name: plan.info.name,
+    target: plan.target.name,
+    isa: plan.target.isa.name,
+    threads: plan.threads,
+    parameters: count(weights) + (plan.info.method === "full" ? count(trainedTensors) : 0),
+    trained: count(trainedTensors),
+    tokens: plan.info.batch * plan.info.seqLen,
+    flops,
+    arenaBytes: plan.arenaBytes,
+    mappedWeightBytes: weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    peak: plan.peak,
+    predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, machine).seconds, 0),
+    machine,
+    kernels,
+  };
+}
+
+/** A call's predicted time: the longer of its arithmetic at peak and its traffic at full bandwidth. */
+function predict(
+  { call, kernel, values }: PlannedCall,
+  machine: Machine,
+): { seconds: number; bound: "compute" | "memory" } {
+  const { flops, bytes } = kernel.traffic(call, values);
+  const compute = flops / machine.flopsPerSecond;
+  const memory = bytes / machine.bytesPerSecond;
+  return { seconds: Math.max(compute, memory), bound: compute >= memory ? "compute" : "memory" };
+}
+
+function usesOf(calls: readonly PlannedCall[], machine: Machine): KernelUse[] {
+  const uses = new Map<string, KernelUse>();
+  for (const planned of calls) {
+    const { call, kernel, values } = planned;
+    const dims = Object.entries(call.dims).map(([name, extent]) => `${name}${extent}`).join(" ");
+    const tunables = Object.entries(values).map(([name, value]) => `${name} ${value}`).join(" ");
+    const fused = call.epilogue.join("+");
+    const key = [call.node.op, dims, tunables, fused].join("|");
+    const before = uses.get(key);
+    const { seconds, bound } = predict(planned, machine);
+    uses.set(key, {
+      kernel: kernel.name,
+      op: call.node.op,
+      dims,
+      values: tunables,
+      fused,
+      bound,
+      calls: (before?.calls ?? 0) + 1,
+      predictedSeconds: (before?.predictedSeconds ?? 0) + seconds,
+    });
+  }
+  return [...uses.values()];
+}
+
+/**
+ * The summary as text, as plan.txt and `inspect` show it.
+ * @param summary The figures
+ */
+export function planText(summary: PlanSummary): string {
+  const { machine, tokens } = summary;
+  const step = summary.flops.forward + summary.flops.backward + summary.flops.update;
+  const seconds = summary.predictedSeconds;
+  const lines = [
+    `${summary.name} on ${summary.target} (${summary.isa}, ${summary.threads} threads)`,
+    "",
+    "model",
+    row("parameters", summary.parameters.toLocaleString("en")),
+    row(
+      "trained",
+      `${summary.trained.toLocaleString("en")} (${percent(summary.trained, summary.parameters)})`,
+    ),
+    row("tokens a step", `${tokens}`),
+    "",
+    "work of a step",
+    row("forward", gflop(summary.flops.forward)),
+    row("backward", gflop(summary.flops.backward)),
+    row("update", gflop(summary.flops.update)),
+    row("all", `${gflop(step)}, ${(step / tokens / 1e9).toFixed(3)} GFLOP a token`),
+    row("predicted time", `${seconds.toFixed(3)} s, ${Math.round(tokens / seconds)} tokens/s`),
+    row(
+      machine.measured ? "at measured peaks" : "at assumed peaks",
+      `${(machine.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s, ${
+        (machine.bytesPerSecond / 1e9).toFixed(1)
+      } GB/s (${machine.processor})`,
+    ),
+    "",
+    "memory",
+    row("arena", bytes(summary.arenaBytes)),
+    ...Object.entries(summary.peak).map(([kind, size]) => row(`  ${kind}`, bytes(size))),
+    row("mapped weights", bytes(summary.mappedWeightBytes)),
+    "",
+    "kernels (calls, share of the predicted time, bound)",
+    ...summary.kernels.map((use) =>
+      `  ${use.op.padEnd(28)} ${`${use.calls}`.padStart(4)} ${
+        percent(use.predictedSeconds, seconds).padStart(7)
+      } ${use.bound.padEnd(8)} ${use.dims}${use.fused === "" ? "" : ` +${use.fused}`}${
+        use.values === "" ? "" : ` (${use.values})`
+      }`
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function row(name: string, value: string): string {
+  return `  ${name.padEnd(28)} ${value}`;
+}
+
+function percent(part: number, whole: number): string {
+  return `${(100 * part / whole).toFixed(part / whole < 0.1 ? 2 : 1)} %`;
+}
+
+function gflop(flops: number): string {
+  return `${(flops / 1e9).toFixed(flops < 1e10 ? 3 : 1)} GFLOP`;
+}
+
+/**
+ * Bytes for a person, with the exact number.
+ * @param count Bytes
+ */
+export function bytes(count: number): string {
+  return `${(count / 1e6).toFixed(count < 1e7 ? 2 : 1)} MB (${count.toLocaleString("en")})`;
+}

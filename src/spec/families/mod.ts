@@ -1,0 +1,13 @@
+/**
+ * Which family a Hugging Face `model_type` belongs to. A new family is a file of this folder and a line here.
+ * @module
+ */
+import type { Architecture } from "../schema.ts";
+import { llama, type LlamaConfig } from "./llama.ts";
+
+/** Families by model_type. */
+export const FAMILIES: Readonly<Record<string, (config: LlamaConfig) => Architecture>> = {
+  llama,
+  mistral: llama,
+  qwen2: llama,
+};
