@@ -3,14 +3,9 @@
  * @module
  */
 import type { Graph } from "../../src/graph/graph.ts";
-import { adapt } from "../../src/passes/adapt.ts";
-import { differentiate } from "../../src/passes/differentiate.ts";
-import { lower } from "../../src/passes/lower.ts";
-import { recompute } from "../../src/passes/recompute.ts";
-import { storage } from "../../src/passes/storage.ts";
-import { verify } from "../../src/passes/verify.ts";
+import { runGraphPasses } from "../../src/passes/mod.ts";
 import { llama, type LlamaConfig } from "../../src/spec/families/llama.ts";
-import type { AdaptSpec } from "../../src/spec/schema.ts";
+import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/schema.ts";
 
 /** A llama that prints on a page. */
 export const TINY: LlamaConfig = {
@@ -40,48 +35,58 @@ export const TINY_PACA: AdaptSpec = {
   parametrisation: "delta",
 };
 
-const OPTIMIZER = {
-  kind: "adamw",
-  learningRate: 1e-3,
-  beta1: 0.9,
-  beta2: 0.999,
-  epsilon: 1e-8,
-  weightDecay: 0,
-} as const;
-
-/** What {@linkcode runPasses} takes. */
-export interface PassOptions {
+/** What {@linkcode smallSpec} takes. */
+export interface SmallOptions
+  extends Partial<Pick<TrainSpec, "batch" | "seqLen" | "recompute" | "storage">> {
   readonly config?: LlamaConfig;
   readonly adapt?: AdaptSpec;
-  readonly batch?: number;
-  readonly seqLen?: number;
-  readonly recompute?: 0 | 1 | 2;
-  readonly storage?: "f32" | "bf16";
 }
 
 /**
- * Runs the graph passes, verifying after each.
- * @param options The model and method; defaults are TINY with TINY_PACA
+ * The description of a small llama.
+ * @param options The model and method; defaults are TINY with TINY_PACA, one row of three tokens
+ */
+export function smallSpec(options: SmallOptions = {}): FineTuneSpec {
+  const {
+    config = TINY,
+    adapt = TINY_PACA,
+    batch = 1,
+    seqLen = 3,
+    recompute = 0,
+    storage = "f32",
+  } = options;
+  return {
+    name: "tiny",
+    model: { kind: "architecture", architecture: llama(config), folder: "" },
+    adapt,
+    train: {
+      batch,
+      seqLen,
+      recompute,
+      storage,
+      optimizer: {
+        kind: "adamw",
+        learningRate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: 0,
+      },
+      schedule: { kind: "constant", warmup: 0, floor: 1 },
+      accumulate: 1,
+      maxGradNorm: 1,
+    },
+  };
+}
+
+/**
+ * Runs the graph passes over a small llama.
+ * @param options The model and method
  * @param after Called with each pass's name and the graph behind it
  */
 export function runPasses(
-  options: PassOptions = {},
+  options: SmallOptions = {},
   after: (pass: string, graph: Graph) => void = () => {},
 ): Graph {
-  const { config = TINY, batch = 1, seqLen = 3 } = options;
-  const graph = lower(llama(config), { name: "tiny", batch, seqLen });
-  const passed = (pass: string) => {
-    verify(graph);
-    after(pass, graph);
-  };
-  passed("lower");
-  const adapted = adapt(graph, options.adapt ?? TINY_PACA);
-  passed("adapt");
-  differentiate(graph, adapted, OPTIMIZER);
-  passed("differentiate");
-  recompute(graph, options.recompute ?? 0);
-  passed("recompute");
-  storage(graph, options.storage ?? "f32");
-  passed("storage");
-  return graph;
+  return runGraphPasses(smallSpec(options), llama(options.config ?? TINY), after);
 }

@@ -16,15 +16,16 @@ export class Interpreter {
   /** @param graph A verified graph; its constants are filled, all else is 0 */
   constructor(graph: Graph) {
     this.#graph = graph;
+    // A weight that became trained is a view of a later tensor: bases first.
     for (const tensor of graph.tensors) {
-      const { view } = tensor;
-      const base = view === undefined ? undefined : this.values(view.base);
-      const values = base?.subarray(
-        view?.offset ?? 0,
-        (view?.offset ?? 0) + elements(tensor.shape),
-      );
-      this.#values.set(tensor, values ?? allocate(tensor));
+      if (tensor.view === undefined) this.#values.set(tensor, allocate(tensor));
       if (tensor.recipe !== undefined) this.values(tensor).set(constantValues(tensor.recipe));
+    }
+    for (const tensor of graph.tensors) {
+      if (tensor.view === undefined) continue;
+      const { base, offset } = tensor.view;
+      const end = offset + elements(tensor.shape);
+      this.#values.set(tensor, this.values(base).subarray(offset, end));
     }
   }
 
