@@ -1,0 +1,54 @@
+/**
+ * The Hugging Face cache's layout: models--org--name/refs/main names a commit, snapshots/COMMIT holds its files.
+ * @module
+ */
+import { fileSize, isFolder, join, withFile } from "./files.ts";
+
+/** Reads an environment variable. */
+export type Environment = (name: string) => string | undefined;
+
+/**
+ * A source as hub id, or undefined where it cannot be one (so that it never leaves the cache folder).
+ * @param source What the user wrote
+ */
+export function hubId(source: string): string | undefined {
+  const part = "[A-Za-z0-9_][A-Za-z0-9._-]*";
+  const isId = new RegExp(`^${part}(/${part})?$`).test(source) && !/\.\.|--/.test(source);
+  return isId ? source : undefined;
+}
+
+/**
+ * The cache folder: HF_HUB_CACHE, else below HF_HOME, else below XDG_CACHE_HOME, else below ~/.cache.
+ * @param env Environment variables
+ */
+export function cacheFolder(env: Environment): string {
+  const set = (name: string): string | undefined => {
+    const value = env(name);
+    return value === undefined || value === "" ? undefined : expandHome(value, env);
+  };
+  const direct = set("HF_HUB_CACHE");
+  if (direct !== undefined) return direct;
+  const home = set("HF_HOME");
+  if (home !== undefined) return join(home, "hub");
+  return join(set("XDG_CACHE_HOME") ?? expandHome("~/.cache", env), "huggingface/hub");
+}
+
+function expandHome(path: string, env: Environment): string {
+  return path === "~" || path.startsWith("~/") ? (env("HOME") ?? ".") + path.slice(1) : path;
+}
+
+/**
+ * The folder of a cached model's main version, or undefined.
+ * @param id Hub id
+ * @param env Environment variables
+ */
+export function cachedSnapshot(id: string, env: Environment): string | undefined {
+  const folder = join(cacheFolder(env), `models--${id.replace("/", "--")}`);
+  const ref = join(folder, "refs/main");
+  const size = fileSize(ref);
+  if (size === undefined || size > 256) return undefined;
+  const commit = withFile(ref, () => Deno.readTextFileSync(ref)).trim();
+  if (!/^[0-9a-f]{1,64}$/.test(commit)) return undefined;
+  const snapshot = join(folder, `snapshots/${commit}`);
+  return isFolder(snapshot) ? snapshot : undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * Files that other programs write and read: safetensors, Hugging Face models and configs, adapters.
+ * @module
+ */
+export {
+  type AdaptedModule,
+  ADAPTER_FORMATS,
+  type AdapterFormat,
+  type AdapterSettings,
+  type BaseColumns,
+  type ModuleToWrite,
+  type ModuleUpdate,
+} from "./adapter.ts";
+export { type Adapter, type AdapterBuild, readAdapter } from "./adapter_reader.ts";
+export { writeAdapter, type WriteAdapterOptions } from "./adapter_writer.ts";
+export {
+  makeFolder,
+  publish,
+  publishBytes,
+  publishChunks,
+  publishCopy,
+  publishText,
+} from "./atomic.ts";
+export {
+  type Dtype,
+  DTYPE_SIZES,
+  type FloatDtype,
+  fromBf16,
+  fromFloat32,
+  toBf16,
+  toFloat32,
+} from "./dtype.ts";
+export { fileSize, isFolder, join, readJson } from "./files.ts";
+export {
+  checkWindow,
+  type Family,
+  KNOWN_FAMILIES,
+  type LlamaConfig,
+  parseConfig,
+  readConfig,
+  type RopeScaling,
+} from "./hf_config.ts";
+export type { Environment } from "./hub_cache.ts";
+export { type MergedModel, writeMerged } from "./merged.ts";
+export {
+  type ModelFolder,
+  openWeights,
+  resolveModel,
+  type ResolveOptions,
+} from "./model_folder.ts";
+export {
+  byteChunks,
+  type ByteRange,
+  openSafetensors,
+  readBytes,
+  readFloat32,
+  readInt32,
+  type SafetensorsFile,
+  tensorOf,
+} from "./safetensors.ts";
+export type { SafetensorsHeader, TensorInfo } from "./safetensors_header.ts";
+export { type TensorToWrite, type WriteOptions, writeSafetensors } from "./safetensors_writer.ts";
