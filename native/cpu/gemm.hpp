@@ -1,0 +1,152 @@
+// Matrix product C[M,N] = A[M,K] B[K,N] in tiles, with both operands and the result given as small policies.
+//
+// Who reads what, from the innermost loop outwards (after Goto and van de Geijn 2008):
+//
+//   micro-kernel   MR x NR sums in registers; per k one row of NR values of B and MR single values of A
+//   over rows      the strips of an MC x KC block of A, which stays in the L2 cache
+//   over columns   the panels [KC][NR] of B, each from the L1 and L2 caches
+//   over blocks    MC rows at a time
+//   over K         KC at a time; sums then rest in the float32 result in between
+//   over columns   NC at a time: this much of B is packed, by each thread for itself
+//
+// Each element of C is one chain of fused multiply-adds in the order of k (cut at multiples of KC), whatever the
+// number of threads and wherever the tiles fall, so results are equal bit for bit.
+//
+// The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps; a B gives
+// `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
+// fewer than MR rows have micro-kernels of their own.
+#pragma once
+#include "cpu/gemm_pack.hpp"
+#include "cpu/gemm_store.hpp"
+#include "cpu/vec.hpp"
+
+namespace pacac {
+
+/// Sizes of a product's tiles. NV is in vectors, the others in elements.
+template <int mr, int nv, int kc, int mc, int nc>
+struct Tiles {
+  static constexpr int MR = mr, NV = nv, NR = nv * Vec::lanes;
+  static constexpr int KC = kc, MC = mc / mr * mr, NC = nc / NR * NR;
+  static_assert(mr >= 1 && nv >= 1 && kc >= 1 && mc >= mr && nc >= NR);
+  /// Bytes of a thread's packed operands; A's share also where A is read in place. (The 64: a whole vector stored at A's end.)
+  static constexpr std::int64_t kPackedB = (std::int64_t{4} * KC * NC + 63) / 64 * 64;
+  static constexpr std::int64_t kPackedA = std::int64_t{4} * MC * (KC + kRowPadding) + 64;
+  static constexpr std::int64_t kScratch = kPackedB + kPackedA;
+};
+
+/// sum[r][v] += Σ_k a[r * row_step + k * k_step] * b[k * NR + v * lanes …] over `count` values of k.
+template <int R, int NV, std::int64_t row_step, std::int64_t k_step>
+[[gnu::always_inline]] inline void multiply_add(const float* a, const float* b, std::int64_t count, Vec (&sum)[R][NV]) {
+#pragma GCC unroll 4
+  for (std::int64_t k = 0; k < count; k++) {
+    Vec row[NV];
+    for (int v = 0; v < NV; v++) row[v] = load(b + v * Vec::lanes);
+    for (int r = 0; r < R; r++) {
+      const Vec value = broadcast(a[r * row_step]);
+      for (int v = 0; v < NV; v++) sum[r][v] = fma(value, row[v], sum[r][v]);
+    }
+    a += k_step;
+    b += NV * Vec::lanes;
+  }
+}
+
+/// One tile: R rows from `row`, one panel of columns from `column`, of which `columns` exist.
+template <int R, int NV, class A, class Store>
+[[gnu::noinline]] void tile(const float* a, const float* b, std::int64_t count, const Store& store, const Place& place,
+                            std::int64_t columns) {
+  Vec sum[R][NV];
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < NV; v++) sum[r][v] = zero();
+  }
+  multiply_add<R, NV, A::kRowStep, A::kStep>(a, b, count, sum);
+  for (int r = 0; r < R; r++) {
+    for (int v = 0; v < NV; v++) {
+      const std::int64_t left = columns - v * Vec::lanes;
+      const Place at{place.row + r, place.column + v * Vec::lanes, place.first};
+      if (left >= Vec::lanes) {
+        store.whole(at, sum[r][v]);
+      } else if (left > 0) {
+        store.part(at, sum[r][v], static_cast<int>(left));
+      }
+    }
+  }
+}
+
+/// The tile of `rows` rows, 1 … R: one micro-kernel each.
+template <int R, int NV, class A, class Store>
+inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
+                    const Place& place, std::int64_t columns) {
+  if constexpr (R > 1) {
+    if (rows < R) return tile_of<R - 1, NV, A>(rows, a, b, count, store, place, columns);
+  }
+  tile<R, NV, A>(a, b, count, store, place, columns);
+}
+
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+/// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.
+template <class T, class A, class B, class Store>
+void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A& a, const B& b, const Store& store,
+              std::byte* scratch) {
+  float* const packed_b = reinterpret_cast<float*>(scratch);
+  float* const packed_a = reinterpret_cast<float*>(scratch + T::kPackedB);
+  for (std::int64_t n = columns.begin; n < columns.end; n += T::NC) {
+    const std::int64_t wide = smaller(T::NC, columns.end - n);
+    for (std::int64_t k = 0; k < K; k += T::KC) {
+      const std::int64_t deep = smaller(T::KC, K - k);
+      for (std::int64_t j = 0; j < wide; j += T::NR) {
+        b.template pack<T::NV>(packed_b + j * T::KC, k, deep, n + j, smaller(T::NR, wide - j));
+      }
+      for (std::int64_t m = rows.begin; m < rows.end; m += T::MC) {
+        const std::int64_t high = smaller(T::MC, rows.end - m);
+        const float* const block = a.block(packed_a, m, high, k, deep);
+        for (std::int64_t j = 0; j < wide; j += T::NR) {
+          for (std::int64_t i = 0; i < high; i += T::MR) {
+            tile_of<T::MR, T::NV, A>(smaller(T::MR, high - i), block + i / T::MR * A::strip_step(deep),
+                                     packed_b + j * T::KC, deep, store, Place{m + i, n + j, k == 0},
+                                     smaller(T::NR, wide - j));
+          }
+        }
+      }
+    }
+  }
+}
+
+/// What one thread computes of C.
+struct Part {
+  Worker::Range rows, columns;
+};
+
+/// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
+/// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; the grid with the least work of its busiest thread wins.
+template <class T>
+Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
+  const std::int64_t strips = (M + T::MR - 1) / T::MR, panels = (N + T::NR - 1) / T::NR;
+  int best = 1;
+  double least = 0;
+  for (int down = 1; down <= worker.threads; down++) {
+    if (worker.threads % down != 0) continue;
+    const int across = worker.threads / down;
+    const double high = static_cast<double>((strips + down - 1) / down);
+    const double wide = static_cast<double>((panels + across - 1) / across);
+    const double work = high * wide + 1.5 * wide + 0.15 * high;
+    if (down == 1 || work < least) {
+      least = work;
+      best = down;
+    }
+  }
+  const int across = worker.threads / best;
+  const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
+  const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
+  return {row.share(M, T::MR), column.share(N, T::NR)};
+}
+
+/// This thread's part of C[M,N] = A B.
+template <class T, class A, class B, class Store>
+void product(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
+             const Store& store) {
+  const Part part = part_of<T>(worker, M, N);
+  if (part.rows.begin < part.rows.end) multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch);
+}
+
+}  // namespace pacac

@@ -1,0 +1,75 @@
+// Where the sums of a matrix product (gemm.hpp) go, with what is fused behind it.
+#pragma once
+#include "cpu/vec.hpp"
+
+namespace pacac {
+
+/// Where a vector of sums stands, and whether it is of the first slice of K.
+struct Place {
+  std::int64_t row, column;
+  bool first;
+};
+
+/// C[m,n] = sum (+ bias[n]) (+ residual[m,n]), row-major with N columns. Where K is cut into slices, C is float32 and
+/// holds the sums so far. Bias and residual come in with the first slice, so the residual may be C itself. An operand of
+/// type None is absent.
+struct None {};
+template <std::int64_t N, class E, class Residual = None, class Bias = None>
+struct StoreRows {
+  E* to;
+  const Residual* residual = nullptr;
+  const Bias* bias = nullptr;
+
+  void whole(const Place& at, Vec sum) const {
+    const std::int64_t i = at.row * N + at.column;
+    if (!at.first) {
+      sum = sum + load(to + i);
+    } else {
+      if constexpr (!std::is_same_v<Bias, None>) sum = sum + load(bias + at.column);
+      if constexpr (!std::is_same_v<Residual, None>) sum = sum + load(residual + i);
+    }
+    store(to + i, sum);
+  }
+  void part(const Place& at, Vec sum, int n) const {
+    const std::int64_t i = at.row * N + at.column;
+    if (!at.first) {
+      sum = sum + load_partial(to + i, n);
+    } else {
+      if constexpr (!std::is_same_v<Bias, None>) sum = sum + load_partial(bias + at.column, n);
+      if constexpr (!std::is_same_v<Residual, None>) sum = sum + load_partial(residual + i, n);
+    }
+    store_partial(to + i, sum, n);
+  }
+};
+
+/// C[m,n] += scale * sum: a gradient. C is float32.
+template <std::int64_t N>
+struct AddScaled {
+  float* to;
+  float scale;
+  void whole(const Place& at, Vec sum) const {
+    float* const c = to + at.row * N + at.column;
+    store(c, fma(broadcast(scale), sum, load(c)));
+  }
+  void part(const Place& at, Vec sum, int n) const {
+    float* const c = to + at.row * N + at.column;
+    store_partial(c, fma(broadcast(scale), sum, load_partial(c, n)), n);
+  }
+};
+
+/// C[rows[m],n] = sum: rows scattered into a larger matrix. C is float32.
+template <std::int64_t N>
+struct StoreScattered {
+  float* to;
+  const std::int32_t* rows;
+  void whole(const Place& at, Vec sum) const {
+    float* const c = to + rows[at.row] * N + at.column;
+    store(c, at.first ? sum : sum + load(c));
+  }
+  void part(const Place& at, Vec sum, int n) const {
+    float* const c = to + rows[at.row] * N + at.column;
+    store_partial(c, at.first ? sum : sum + load_partial(c, n), n);
+  }
+};
+
+}  // namespace pacac

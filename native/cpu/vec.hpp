@@ -1,0 +1,82 @@
+// One vector of float32 values, whatever the instruction set, so that each kernel is written once.
+//
+// The instruction set is a macro on the command line (src/targets/cpu/isas.ts): PACAC_ISA_PLAIN, _AVX2, _AVX512,
+// _AVX512_BF16 or _NEON. Each header vec_X.hpp gives the same names:
+//
+//   Vec::lanes                         floats in a vector
+//   load(p), load_partial(p, n)        of float or bf16 (widened); partial: 0 <= n <= lanes, the rest 0, nothing beyond n is read
+//   store(p, v), store_partial(p, v, n) to float or bf16 (rounded to nearest, ties to even; NaN stays NaN)
+//   broadcast(x), zero(), + - * /, fma(a, b, c) = a * b + c, min, max, sqrt
+//                                      (min, max: where an operand is NaN, the second operand)
+//   sum(v), max_of(v)                  over lanes, in a fixed order
+//   transpose_load(p, stride, rows)    lanes x lanes block of float or bf16, transposed into an array
+//   round_even(v), times_power_of_two(v, n)   what exp is made of
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "runtime/kernel.hpp"
+
+namespace pacac {
+
+/// The float32 value of an element.
+inline float to_float(float value) { return value; }
+inline float to_float(bf16 value) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+/// A float32 value as an element of type T: bf16 rounds to nearest, ties to even, and keeps NaN (made quiet).
+template <class T>
+inline T round_to(float value) {
+  if constexpr (std::is_same_v<T, float>) {
+    return value;
+  } else {
+    static_assert(std::is_same_v<T, bf16>);
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if (value != value) return bf16{static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
+    return bf16{static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+  }
+}
+
+}  // namespace pacac
+
+#if defined(PACAC_ISA_AVX512) || defined(PACAC_ISA_AVX512_BF16)
+#include "cpu/vec_avx512.hpp"
+#elif defined(PACAC_ISA_AVX2)
+#include "cpu/vec_avx2.hpp"
+#elif defined(PACAC_ISA_NEON)
+#include "cpu/vec_neon.hpp"
+#elif defined(PACAC_ISA_PLAIN)
+#include "cpu/vec_plain.hpp"
+#else
+#error "one of the PACAC_ISA_ macros must be defined"
+#endif
+
+namespace pacac {
+
+/// e^x in each lane, to about 1e-7 relative. -inf and very negative values give 0, large ones inf, NaN stays NaN.
+///
+/// x = n ln 2 + r with integer n and |r| <= ln 2 / 2; e^r is its Taylor sum to r^7 (the next term is below 6e-9);
+/// ln 2 is taken off in two parts, of which the first times n is exact.
+inline Vec exp(Vec x) {
+  x = min(broadcast(89.0f), max(broadcast(-104.0f), x));
+  const Vec n = round_even(x * broadcast(1.44269504088896341f));
+  Vec r = fma(n, broadcast(-0.693359375f), x);
+  r = fma(n, broadcast(2.12194440054690583e-4f), r);
+  Vec series = broadcast(1.0f / 5040);
+  series = fma(series, r, broadcast(1.0f / 720));
+  series = fma(series, r, broadcast(1.0f / 120));
+  series = fma(series, r, broadcast(1.0f / 24));
+  series = fma(series, r, broadcast(1.0f / 6));
+  series = fma(series, r, broadcast(0.5f));
+  series = fma(series * r, r, r);
+  return times_power_of_two(series + broadcast(1.0f), n);
+}
+
+}  // namespace pacac

@@ -1,0 +1,91 @@
+/**
+ * The flags of src/knobs.ts as commander's options, with checks of their values.
+ * @module
+ */
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { environment, FLAGS } from "../knobs.ts";
+import { PacacError } from "../errors.ts";
+
+/** Builders of options, one for each flag that has values or a default. */
+export const option = {
+  target: () =>
+    new Option(FLAGS.target.flags, FLAGS.target.meaning).choices(FLAGS.target.choices)
+      .default(FLAGS.target.default),
+  isa: () =>
+    new Option(FLAGS.isa.flags, FLAGS.isa.meaning).choices(FLAGS.isa.choices)
+      .default(FLAGS.isa.default),
+  threads: () => new Option(FLAGS.threads.flags, FLAGS.threads.meaning).argParser(count),
+  out: () => new Option(FLAGS.out.flags, FLAGS.out.meaning),
+  emit: () => new Option(FLAGS.emit.flags, FLAGS.emit.meaning).argParser(emitted),
+  time: () => new Option(FLAGS.time.flags, FLAGS.time.meaning),
+  json: () => new Option(FLAGS.json.flags, FLAGS.json.meaning),
+  weights: () => new Option(FLAGS.weights.flags, FLAGS.weights.meaning),
+  adapter: () => new Option(FLAGS.adapter.flags, FLAGS.adapter.meaning),
+  init: () => new Option(FLAGS.init.flags, FLAGS.init.meaning).argParser(whole),
+  data: () => new Option(FLAGS.data.flags, FLAGS.data.meaning).makeOptionMandatory(),
+  format: () => new Option(FLAGS.format.flags, FLAGS.format.meaning).choices(FLAGS.format.choices),
+  steps: () => new Option(FLAGS.steps.flags, FLAGS.steps.meaning).argParser(count),
+  epochs: () =>
+    new Option(FLAGS.epochs.flags, FLAGS.epochs.meaning).argParser(count).conflicts("steps"),
+  runDir: () => new Option(FLAGS.runDir.flags, FLAGS.runDir.meaning),
+  adapterFormat: () =>
+    new Option(FLAGS.adapterFormat.flags, FLAGS.adapterFormat.meaning)
+      .choices(FLAGS.adapterFormat.choices).default(FLAGS.adapterFormat.default),
+  saveEvery: () => new Option(FLAGS.saveEvery.flags, FLAGS.saveEvery.meaning).argParser(count),
+  resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
+  seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
+  events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
+  prompt: () => new Option(FLAGS.prompt.flags, FLAGS.prompt.meaning).makeOptionMandatory(),
+  maxTokens: () =>
+    new Option(FLAGS.maxTokens.flags, FLAGS.maxTokens.meaning).argParser(count).default(128),
+  temperature: () =>
+    new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
+      .default(0),
+  topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  profile: () => new Option(FLAGS.profile.flags, FLAGS.profile.meaning),
+} as const;
+
+/**
+ * Threads by flag, then by PACAC_THREADS, then one for each core.
+ * @param flag The flag's value
+ * @throws {PacacError} usage
+ */
+export function threadCount(flag: number | undefined): number {
+  if (flag !== undefined) return flag;
+  const variable = environment("PACAC_THREADS");
+  if (variable === undefined) return navigator.hardwareConcurrency;
+  if (/^[1-9]\d{0,3}$/.test(variable)) return Number(variable);
+  throw new PacacError("usage", `Cannot use PACAC_THREADS: "${variable}" is not a count`, {
+    remedy: "set it to a whole number from 1, or unset it",
+  });
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 1.");
+  return Number(text);
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 0.");
+  return Number(text);
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
+    throw new InvalidArgumentError("Give a number from 0.");
+  }
+  return value;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Give a number above 0, up to 1.");
+  return value;
+}
+
+function emitted(text: string): string {
+  const pass = text.match(/^after:([a-z_]+)$/)?.[1];
+  if (pass === undefined) throw new InvalidArgumentError("Write after:PASS, or after:all.");
+  return pass;
+}

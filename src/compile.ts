@@ -1,0 +1,236 @@
+/**
+ * The pipeline: from a loaded model description to a folder with a program that trains it.
+ * @module
+ */
+import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
+import { emitBindings } from "./emit/bindings.ts";
+import { programInfo } from "./emit/info.ts";
+import { CONSTANTS_FILE, emitProgram, type GeneratedFile, writeGenerated } from "./emit/mod.ts";
+import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { emitTrainer, GRAPH_FILE } from "./emit/trainer.ts";
+import { PacacError } from "./errors.ts";
+import type { Graph } from "./graph/graph.ts";
+import { print } from "./graph/print.ts";
+import { GRAPH_PASSES, runGraphPasses } from "./passes/mod.ts";
+import { place } from "./passes/place.ts";
+import { resolve } from "./passes/resolve.ts";
+import { select } from "./passes/select.ts";
+import { verifyPlan } from "./passes/verify_plan.ts";
+import type { FineTuneSpec } from "./spec/schema.ts";
+import { ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
+import { cpuTarget } from "./targets/cpu/mod.ts";
+import type { Plan } from "./targets/plan.ts";
+import type { Isa } from "./targets/target.ts";
+
+/** What {@linkcode compile} takes beside the description. */
+export interface CompileOptions {
+  readonly target: "cpu" | "cuda" | "reference";
+  /** `native` for the best of this machine. */
+  readonly isa: string;
+  readonly threads: number;
+  /** Folder of the program. */
+  readonly outDir: string;
+  /** Folder of the model's files, where the description's is not meant. */
+  readonly weights?: string;
+  /** `after:PASS` or `after:all`: graphs to give back as text. */
+  readonly emit?: string;
+  /** false: plan only, nothing is written or built. Default true. */
+  readonly build?: boolean;
+  readonly onProgress?: (text: string) => void;
+}
+
+/** A description that went through. */
+export interface Compiled {
+  readonly dir: string;
+  readonly plan: Plan;
+  readonly summary: PlanSummary;
+  readonly planText: string;
+  /** Seconds by stage. */
+  readonly seconds: Readonly<Record<string, number>>;
+  /** Whether nothing had to be compiled anew. */
+  readonly warm: boolean;
+  /** Texts that `emit` asked for. */
+  readonly printed: readonly string[];
+}
+
+/**
+ * Compiles a description: resolve, lower, adapt, differentiate, recompute, storage, select, place, verify_plan, emit, build, probe.
+ * @param loaded The description and its path
+ * @param options Target, instruction set, folders
+ * @throws {PacacError} spec-value, model-not-found, config-invalid, target-unknown, toolchain-missing, build-failed, load-failed, io
+ */
+export async function compile(
+  loaded: { readonly spec: FineTuneSpec; readonly path: string },
+  options: CompileOptions,
+): Promise<Compiled> {
+  const { spec, path } = loaded;
+  const { target: targetName, threads, outDir, weights, build = true } = options;
+  const timer = new Timer();
+  const isa = chooseIsa(targetName, options.isa);
+  const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
+  timer.lap("resolve");
+  const { printed, after } = printer(options.emit);
+  const graph = runGraphPasses(spec, model.architecture, (pass, graph) => {
+    timer.lap(pass);
+    after(pass, graph);
+  });
+  const target = cpuTarget(isa);
+  const calls = select(graph, target);
+  timer.lap("select");
+  const placement = place(graph, calls, threads);
+  timer.lap("place");
+  verifyPlan(graph, calls, { ...placement, threads });
+  timer.lap("verify_plan");
+  const info = programInfo(graph, {
+    ...model,
+    spec,
+    target: targetName,
+    arenaBytes: placement.arenaBytes,
+    vocabSize: model.architecture.vocabSize,
+  });
+  const plan: Plan = { ...placement, graph, target, threads, calls, info };
+  const machine = await machineOf(target.isa, { threads });
+  timer.lap("machine");
+  const summary = summarize(plan, machine);
+  const text = planText(summary);
+  const write = targetName === "reference" ? writeReference : writeNative;
+  const warm = build
+    ? await write(plan, { text, outDir, timer, progress: options.onProgress })
+    : true;
+  return {
+    dir: outDir,
+    plan,
+    summary,
+    planText: text,
+    seconds: timer.seconds,
+    warm,
+    printed,
+  };
+}
+
+class Timer {
+  readonly seconds: Record<string, number> = {};
+  #last = performance.now();
+
+  lap(stage: string): void {
+    const now = performance.now();
+    this.seconds[stage] = (now - this.#last) / 1000;
+    this.#last = now;
+  }
+}
+
+function chooseIsa(target: string, name: string): Isa["name"] & keyof typeof ISAS {
+  if (target === "cuda") {
+    throw new PacacError(
+      "target-unknown",
+      "Cannot compile for cuda: this version has no such target",
+      {
+        place: { field: "--target" },
+        remedy: "use --target cpu, or --target reference for float64 without a compiler",
+      },
+    );
+  }
+  const here = isasOf(readCpuInfo());
+  if (name === "native") return here[0];
+  if (!isIsaName(name)) {
+    throw new PacacError(
+      "target-unknown",
+      `Cannot compile for "${name}": no such instruction set`,
+      {
+        place: { field: "--isa" },
+        remedy: `use one of native, ${Object.keys(ISAS).join(", ")}`,
+      },
+    );
+  }
+  if (!here.includes(name)) {
+    throw new PacacError(
+      "target-unknown",
+      `Cannot build for ${name}: this processor does not have it`,
+      {
+        place: { field: "--isa" },
+        remedy: `use --isa native, or one of ${here.join(", ")}`,
+      },
+    );
+  }
+  return name;
+}
+
+function readCpuInfo(): string {
+  try {
+    return Deno.readTextFileSync("/proc/cpuinfo");
+  } catch {
+    return ""; // Not Linux: the plain instruction set always works.
+  }
+}
+
+function printer(
+  emit: string | undefined,
+): { printed: string[]; after: (pass: string, graph: Graph) => void } {
+  const printed: string[] = [];
+  if (emit === undefined) return { printed, after: () => {} };
+  const wanted = emit.replace(/^after:/, "");
+  const known = ["all", ...GRAPH_PASSES] as readonly string[];
+  if (!emit.startsWith("after:") || !known.includes(wanted)) {
+    throw new PacacError("usage", `Cannot print "${emit}": there is no such pass`, {
+      place: { field: "--emit" },
+      remedy: `use after:PASS, PASS one of ${known.join(", ")}`,
+    });
+  }
+  let before = "";
+  const after = (pass: string, graph: Graph) => {
+    const text = print(graph);
+    if (wanted === "all" || wanted === pass) {
+      printed.push(`# after ${pass}${text === before ? " (unchanged)" : `\n${text}`}`);
+    }
+    before = text;
+  };
+  return { printed, after };
+}
+
+interface WriteOptions {
+  readonly text: string;
+  readonly outDir: string;
+  readonly timer: Timer;
+  readonly progress: ((text: string) => void) | undefined;
+}
+
+function writeReference(plan: Plan, { text, outDir, timer }: WriteOptions): Promise<boolean> {
+  writeGenerated(outDir, [
+    { file: GRAPH_FILE, content: print(plan.graph) },
+    { file: "bindings.ts", content: emitBindings(plan.info) },
+    { file: "trainer.ts", content: emitTrainer(plan.info) },
+    { file: "plan.txt", content: text },
+  ]);
+  timer.lap("emit");
+  return Promise.resolve(true);
+}
+
+async function writeNative(
+  plan: Plan,
+  { text, outDir, timer, progress = () => {} }: WriteOptions,
+): Promise<boolean> {
+  const cache = new Cache();
+  const { sources, constants } = emitProgram(plan, { memo: cache });
+  timer.lap("emit");
+  const files: GeneratedFile[] = sources.map(({ file, source }) => ({ file, content: source }));
+  Deno.mkdirSync(outDir, { recursive: true });
+  const built = await buildAddon(sources, {
+    flags: plan.target.isa.flags,
+    cache,
+    folder: outDir,
+    onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
+  });
+  timer.lap("build");
+  await probeAddon(built.path, { cache });
+  timer.lap("probe");
+  const bindings = { addon: built.name, constants: constants.places };
+  writeGenerated(outDir, [
+    ...files,
+    { file: CONSTANTS_FILE, content: constants.bytes },
+    { file: "bindings.ts", content: emitBindings(plan.info, bindings) },
+    { file: "trainer.ts", content: emitTrainer(plan.info) },
+    { file: "plan.txt", content: text },
+  ], { keep: [built.name] });
+  timer.lap("bindings");
+  return built.compiled === 0;
+}

@@ -1,0 +1,82 @@
+/**
+ * From a plan to the files of a generated folder.
+ * @module
+ */
+import { type ConstantPlace, type Constants, constantsOf } from "./constants.ts";
+import type { Memo } from "./format.ts";
+import { renderKernels } from "./kernel_source.ts";
+import type { ProgramInfo } from "../train/engine.ts";
+import type { Plan } from "./plan.ts";
+import { Renderer } from "./render.ts";
+import { emitSchedule, type EmittedFile } from "./schedule.ts";
+
+export { formatCpp, type Memo } from "./format.ts";
+export { type KernelContext, type KernelSource, renderKernel } from "./kernel_source.ts";
+export type { Plan, PlannedCall } from "./plan.ts";
+export { Renderer, TEMPLATES } from "./render.ts";
+export type { EmittedFile } from "./schedule.ts";
+export { type GeneratedFile, writeGenerated } from "./write.ts";
+export { CONSTANTS_FILE } from "./constants.ts";
+
+/** The native part of a program. */
+export interface EmittedProgram {
+  /** Kernels, schedule.cpp, program.cpp. */
+  readonly sources: readonly EmittedFile[];
+  readonly constants: Constants;
+}
+
+/** What {@linkcode emitProgram} can be told. */
+export interface EmitOptions {
+  readonly renderer?: Renderer;
+  /** Where formatted texts are kept. */
+  readonly memo?: Memo;
+}
+
+/**
+ * Writes a plan's C++.
+ * @param plan The plan
+ * @param options Templates, memo
+ */
+export function emitProgram(plan: Plan, options: EmitOptions = {}): EmittedProgram {
+  const renderer = options.renderer ?? new Renderer();
+  const memo = options.memo === undefined ? {} : { memo: options.memo };
+  const { isa, name: target } = plan.target;
+  const { sources, symbolOf } = renderKernels(plan.calls, { isa, renderer, target, ...memo });
+  const schedule = emitSchedule(plan, { renderer, symbolOf, ...memo });
+  return { sources: [...sources, ...schedule], constants: constantsOf(plan.graph) };
+}
+
+/** What {@linkcode emitTypescript} takes beside the description. */
+export interface EmitTypescriptOptions {
+  /** File name of the addon; none for the reference target. */
+  readonly addon?: string;
+  readonly constants?: readonly ConstantPlace[];
+  /** Where texts are kept; on a hit ts-morph is not even loaded. */
+  readonly memo?: Memo;
+}
+
+/**
+ * Writes bindings.ts and trainer.ts.
+ * @param info The program
+ * @param options Addon, constants, memo
+ */
+export async function emitTypescript(
+  info: ProgramInfo,
+  options: EmitTypescriptOptions = {},
+): Promise<EmittedFile[]> {
+  const { memo, ...rest } = options;
+  const make: Readonly<Record<string, () => Promise<string>>> = {
+    "bindings.ts": async () => (await import("./bindings.ts")).emitBindings(info, rest),
+    "trainer.ts": async () => (await import("./trainer.ts")).emitTrainer(info),
+  };
+  // Texts depend on what is written and on who writes it.
+  const writers = ["./bindings.ts", "./trainer.ts"].map((file) =>
+    Deno.readTextFileSync(new URL(file, import.meta.url))
+  );
+  return await Promise.all(
+    Object.entries(make).map(async ([file, write]) => {
+      const key = JSON.stringify([file, info, rest, writers]);
+      return { file, source: await (memo?.textLater(key, write) ?? write()) };
+    }),
+  );
+}

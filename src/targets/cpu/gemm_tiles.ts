@@ -1,0 +1,134 @@
+/**
+ * How the matrix products of native/cpu/gemm.hpp are cut: tunable sizes, what fits, and the scratch they need.
+ * All kernels built on that header share it.
+ * @module
+ */
+import { DTYPE_BYTES, elements, type Tensor } from "../../graph/graph.ts";
+import { must } from "../../errors.ts";
+import type { Isa, KernelCall, Tunables } from "../target.ts";
+
+/** Sizes of tiles with their values: see the head of native/cpu/gemm.hpp. `nv` counts vectors. */
+export const TILE_TUNABLES = {
+  mr: [4, 6, 8, 12, 14],
+  nv: [1, 2, 3, 4],
+  kc: [128, 192, 256, 384, 512, 768, 1024, 1536],
+  mc: [48, 72, 96, 144, 192, 288],
+  nc: [64, 96, 192, 288, 384, 576, 768],
+} as const;
+
+/** A product C[m,n] over k. `whole`: k must not be cut, since C cannot hold float32 sums in between. */
+export interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly whole?: boolean;
+}
+
+/** Template arguments of `Tiles` and what follows from them. */
+export interface Tiles {
+  readonly mr: number;
+  readonly nv: number;
+  readonly kc: number;
+  readonly mc: number;
+  readonly nc: number;
+  /** Bytes of scratch of one thread (Tiles::kScratch). */
+  readonly scratch: number;
+}
+
+/**
+ * Default tile sizes: a register tile that fills the registers, a block of A in half the L2 cache.
+ * @param product The product; few columns take one vector and more rows
+ * @param isa The instruction set
+ */
+export function defaultTiles(product: Product, isa: Isa): Tunables {
+  const narrow = product.n <= isa.lanes;
+  const registerTile = isa.registers < 32
+    ? (isa.lanes < 8
+      ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
+      : { mr: narrow ? 12 : 6, nv: narrow ? 1 : 2 })
+    : (isa.lanes < 8 ? { mr: 8, nv: narrow ? 1 : 3 } : { mr: 12, nv: narrow ? 1 : 2 });
+  return { ...registerTile, kc: 768, mc: 96, nc: 192 };
+}
+
+/**
+ * Whether the sums, a row of B and one value of A fit the registers.
+ * @param values Chosen sizes
+ * @param isa The instruction set
+ */
+export function tilesFit(values: Tunables, isa: Isa): boolean {
+  const mr = Number(values.mr);
+  const nv = Number(values.nv);
+  return mr * nv + nv + 1 <= isa.registers;
+}
+
+/**
+ * Sizes as the template takes them: cut to the product, k in equal slices.
+ * @param product The product
+ * @param values Chosen sizes
+ * @param isa The instruction set
+ */
+export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
+  const mr = Number(values.mr);
+  const nv = Number(values.nv);
+  const nr = nv * isa.lanes;
+  const slices = product.whole === true ? 1 : Math.ceil(product.k / Number(values.kc));
+  const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), 16);
+  const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
+  const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
+  const scratch = roundUp(4 * kc * nc, 64) + 4 * mc * (kc + ROW_PADDING) + 64;
+  return { mr, nv, kc, mc, nc, scratch: roundUp(scratch, 64) };
+}
+
+/** kRowPadding of native/cpu/gemm_pack.hpp. */
+const ROW_PADDING = 16;
+
+/**
+ * The tensor of an operand, or undefined where it is absent.
+ * @param call The call
+ * @param name The operand's name in the op's signature
+ */
+export function operandOf(call: KernelCall, name: string): Tensor | undefined {
+  return call.operands.find((operand) => operand.name === name)?.tensor;
+}
+
+/**
+ * A dimension of the call's op.
+ * @param call The call
+ * @param name The dimension's name in the op's signature
+ */
+export function dimOf(call: KernelCall, name: string): number {
+  return must(call.dims[name], `dimension ${name} of ${call.node.op}`);
+}
+
+/**
+ * Bytes of all operands, each touched once; what is added to is read and written.
+ * @param call The call
+ */
+export function operandBytes(call: KernelCall): number {
+  return call.operands.reduce((total, { tensor }) => {
+    const bytes = elements(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+    return total + bytes * (tensor.role === "gradient" ? 2 : 1);
+  }, 0);
+}
+
+/**
+ * "1.36 GFLOP, 9.4 MB": what a generated header says of a call.
+ * @param flops Floating-point operations
+ * @param bytes Bytes moved
+ */
+export function costText(flops: number, bytes: number): string {
+  return `${(flops / 1e9).toPrecision(3)} GFLOP, ${(bytes / 1e6).toPrecision(3)} MB`;
+}
+
+/**
+ * The least multiple of `step` that is not below `value`.
+ * @param value A count
+ * @param step The step
+ */
+export function roundUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}
+
+function roundDown(value: number, step: number): number {
+  return Math.floor(value / step) * step;
+}

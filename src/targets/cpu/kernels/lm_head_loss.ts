@@ -1,0 +1,90 @@
+/**
+ * lm_head_loss: cross-entropy and its gradient for a chunk of supervised rows at a time, so that no [T, vocab] tensor exists.
+ * @module
+ */
+import {
+  costText,
+  defaultTiles,
+  dimOf,
+  operandBytes,
+  operandOf,
+  roundUp,
+  TILE_TUNABLES,
+  type Tiles,
+  tilesFit,
+  tilesOf,
+} from "../gemm_tiles.ts";
+import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
+
+/** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
+export const lmHeadLoss: Kernel = {
+  name: "lm_head_loss",
+  serves: { roots: ["lm_head_loss"], epilogue: [] },
+  /** `rows`: rows of a chunk, each with `vocab` logits. */
+  tunables: { ...TILE_TUNABLES, rows: [32, 64, 96, 128, 192, 256, 384, 512] },
+  defaults: (call, isa) => ({
+    ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
+    rows: 256,
+  }),
+  legal: tilesFit,
+  traffic,
+  workspace(call, values, isa) {
+    const layout = layoutOf(call, values, isa);
+    return { perThread: layout.perThread, shared: layout.shared };
+  },
+  context(call, values, isa) {
+    const { flops, bytes } = traffic(call);
+    const layout = layoutOf(call, values, isa);
+    return { ...layout, trained: "dweight" in layout, cost: costText(flops, bytes) };
+  },
+};
+
+/** What the template is told. */
+interface Layout {
+  readonly rows: number;
+  /** Floats from one row of logits to the next: an odd number of cache lines, so that rows spread over the sets of a cache. */
+  readonly stride: number;
+  readonly logits: Tiles;
+  readonly dx: Tiles;
+  /** Absent where W is frozen. */
+  readonly dweight?: Tiles;
+  /** Bytes of a thread's packed operands, in front of its list of rows. */
+  readonly packed: number;
+  readonly perThread: number;
+  readonly shared: number;
+}
+
+function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
+  const T = dimOf(call, "T");
+  const D = dimOf(call, "D");
+  const V = dimOf(call, "V");
+  const rows = Math.min(T, Number(values.rows));
+  const lines = Math.ceil(V / 16);
+  const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
+  const logits = tilesOf({ m: rows, n: V, k: D }, values, isa);
+  const dx = tilesOf({ m: rows, n: D, k: V }, values, isa);
+  const trained = operandOf(call, "dweight") === undefined
+    ? {}
+    : { dweight: tilesOf({ m: V, n: D, k: rows }, values, isa) };
+  const packed = Math.max(logits.scratch, dx.scratch, trained.dweight?.scratch ?? 0);
+  return {
+    rows,
+    stride,
+    logits,
+    dx,
+    ...trained,
+    packed,
+    perThread: packed + roundUp(4 * T, 64),
+    shared: roundUp(4 * rows * D, 64) + 4 * rows * stride,
+  };
+}
+
+function traffic(call: KernelCall): { flops: number; bytes: number } {
+  const T = dimOf(call, "T");
+  const V = dimOf(call, "V");
+  const products = operandOf(call, "dweight") === undefined ? 2 : 3;
+  return {
+    flops: products * 2 * T * dimOf(call, "D") * V,
+    bytes: operandBytes(call) + products * 2 * 4 * T * V,
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * The training loop: batches by position, learning rate by step, checkpoints, events.
+ * @module
+ */
+import { PacacError } from "../errors.ts";
+import { checkBatch } from "./batch.ts";
+import type { PackedData } from "./data/pack.ts";
+import { RowOrder, takeRows } from "./data/order.ts";
+import type { Batch } from "./engine.ts";
+import type { StepEvent, TrainEvent } from "./events.ts";
+import { elementsOf, trainedTensors } from "./program.ts";
+import { learningRateAt } from "./schedule.ts";
+import type { Trainer } from "./trainer.ts";
+
+/** What {@linkcode train} takes beside the trainer. */
+export interface TrainOptions {
+  readonly data: PackedData;
+  /** Steps of the whole run, those before a resume included; one epoch where it is not said. */
+  readonly steps?: number;
+  /** Ends the run after the step that is under way. */
+  readonly signal?: AbortSignal;
+  /** Measured every `evaluateEvery` steps and at the end. */
+  readonly validation?: PackedData;
+  readonly evaluateEvery?: number;
+  /** Where checkpoints go: every `saveEvery` steps, on an interrupt, and at the end. */
+  readonly checkpoint?: string;
+  readonly saveEvery?: number;
+  /** The model description's where they are not said. */
+  readonly learningRate?: number;
+  readonly weightDecay?: number;
+  readonly maxGradNorm?: number;
+}
+
+/**
+ * Trains from where the trainer stands to the last step.
+ * @param trainer The trainer
+ * @param options Data, steps, signal and where to save
+ * @throws {PacacError} batch-invalid, data-invalid, training-diverged, io
+ */
+export async function* train(
+  trainer: Trainer,
+  options: TrainOptions,
+): AsyncGenerator<TrainEvent, void, undefined> {
+  const { info } = trainer;
+  const { data, signal, validation, checkpoint } = options;
+  checkData(data, "data", trainer);
+  if (validation !== undefined) checkData(validation, "validation", trainer);
+  const rowsPerStep = info.batch * info.accumulate;
+  const steps = options.steps ?? Math.ceil(data.rows / rowsPerStep);
+  const order = new RowOrder(data, trainer.seed);
+  yield {
+    type: "start",
+    step: trainer.stepsDone,
+    steps,
+    rows: data.rows,
+    batch: info.batch,
+    accumulate: info.accumulate,
+    seqLen: info.seqLen,
+    parameters: trainedTensors(info).reduce((sum, { shape }) => sum + elementsOf(shape), 0),
+  };
+  const began = performance.now();
+  let tokens = 0, loss = Number.NaN;
+  while (trainer.stepsDone < steps) {
+    if (signal?.aborted) {
+      if (checkpoint !== undefined) yield await save(trainer, checkpoint);
+      yield { type: "interrupted", step: trainer.stepsDone, steps };
+      return;
+    }
+    const event = await oneStep(trainer, order, { ...options, steps });
+    tokens += event.tokens;
+    loss = event.loss;
+    yield event;
+    const last = trainer.stepsDone >= steps;
+    if (validation !== undefined && isDue(trainer.stepsDone, options.evaluateEvery, last)) {
+      yield { type: "eval", step: trainer.stepsDone, ...await evaluateAll(trainer, validation) };
+    }
+    if (checkpoint !== undefined && isDue(trainer.stepsDone, options.saveEvery, last)) {
+      yield await save(trainer, checkpoint);
+    }
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const tokensPerSecond = seconds === 0 ? 0 : tokens / seconds;
+  yield { type: "done", step: trainer.stepsDone, loss, tokens, seconds, tokensPerSecond };
+}
+
+function isDue(step: number, every: number | undefined, last: boolean): boolean {
+  return last || (every !== undefined && every > 0 && step % every === 0);
+}
+
+async function save(trainer: Trainer, dir: string): Promise<TrainEvent> {
+  await trainer.saveCheckpoint(dir);
+  return { type: "saved", step: trainer.stepsDone, dir };
+}
+
+async function oneStep(
+  trainer: Trainer,
+  order: RowOrder,
+  options: TrainOptions & { readonly steps: number },
+): Promise<StepEvent> {
+  const { info } = trainer;
+  const { steps, weightDecay, maxGradNorm } = options;
+  const learningRate = learningRateAt(trainer.stepsDone + 1, {
+    steps,
+    learningRate: options.learningRate ?? info.optimizer.learningRate,
+    schedule: info.schedule,
+  });
+  const batches: Batch[] = [];
+  for (let i = 0; i < info.accumulate; i++) {
+    batches.push(order.batchAt(trainer.position + i * info.batch, info.batch));
+  }
+  const began = performance.now();
+  const result = await trainer.step(batches, {
+    learningRate,
+    ...(weightDecay === undefined ? {} : { weightDecay }),
+    ...(maxGradNorm === undefined ? {} : { maxGradNorm }),
+  });
+  trainer.position += info.batch * info.accumulate;
+  const seconds = (performance.now() - began) / 1000;
+  const tokensPerSecond = seconds === 0 ? 0 : result.tokens / seconds;
+  const step = trainer.stepsDone;
+  return { type: "step", step, steps, learningRate, ...result, tokensPerSecond, seconds };
+}
+
+/** Mean loss over all supervised tokens of a set, batch by batch; the last batch is filled up with padding. */
+async function evaluateAll(
+  trainer: Trainer,
+  data: PackedData,
+): Promise<{ loss: number; supervised: number }> {
+  const { batch } = trainer.info;
+  let sum = 0, supervised = 0;
+  for (let at = 0; at < data.rows; at += batch) {
+    const rows = Array.from({ length: batch }, (_, i) => at + i < data.rows ? at + i : -1);
+    const result = await trainer.evaluate(takeRows(data, rows));
+    sum += result.loss * result.supervised;
+    supervised += result.supervised;
+  }
+  return { loss: sum / supervised, supervised };
+}
+
+/** A row that cannot be used is told before the first step, not in the middle of a run. */
+function checkData(data: PackedData, name: string, { info }: Trainer): void {
+  if (data.seqLen !== info.seqLen) {
+    throw new PacacError("batch-invalid", `Cannot use rows of ${data.seqLen} tokens`, {
+      place: { field: name },
+      remedy: `pack into rows of ${info.seqLen} tokens, the program's seqLen`,
+    });
+  }
+  checkBatch(data, { ...info, batch: data.rows });
+}

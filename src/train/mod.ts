@@ -1,0 +1,56 @@
+/**
+ * What generated trainers import: data, tokenizer, the trainer and its loop, text generation. It knows no compiler.
+ * @module
+ */
+export type { AdapterFormat } from "../formats/adapter.ts";
+export type { BatchCounts } from "./batch.ts";
+export {
+  alpacaPrompt,
+  DATA_FORMATS,
+  type DataFormat,
+  type DataOptions,
+  detectFormat,
+  type Document,
+  type Instruction,
+  loadData,
+  type LoadedData,
+  pack,
+  type PackedData,
+  type PackOptions,
+  type PackStats,
+  type PackStrategy,
+  RowOrder,
+  takeRows,
+} from "./data/mod.ts";
+export type {
+  AdamwSettings,
+  AdaptedLinear,
+  Batch,
+  ConstantInfo,
+  DType,
+  Engine,
+  ProgramInfo,
+  Role,
+  ScheduleSettings,
+  StepSettings,
+  TensorInfo,
+  WeightSource,
+} from "./engine.ts";
+export type {
+  DoneEvent,
+  EvalEvent,
+  InterruptedEvent,
+  SavedEvent,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from "./events.ts";
+export { generate, type GenerateOptions } from "./generate.ts";
+export { type LoadOptions, loadTrainer } from "./load.ts";
+export type { TrainOptions } from "./loop.ts";
+export type { MergeOptions } from "./merge.ts";
+export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
+export { learningRateAt, type RateSettings } from "./schedule.ts";
+export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
+export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
+export { type TensorTable, Trainer, type TrainerOptions, type Values } from "./trainer.ts";
