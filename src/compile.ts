@@ -3,6 +3,7 @@
  * @module
  */
 import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
+import { cpuInfo } from "./build/processor.ts";
 import { emitBindings } from "./emit/bindings.ts";
 import { programInfo } from "./emit/info.ts";
 import { CONSTANTS_FILE, emitProgram, type GeneratedFile, writeGenerated } from "./emit/mod.ts";
@@ -130,7 +131,7 @@ function chooseIsa(target: string, name: string): Isa["name"] & keyof typeof ISA
       },
     );
   }
-  const here = isasOf(readCpuInfo());
+  const here = isasOf(cpuInfo());
   if (name === "native") return here[0];
   if (!isIsaName(name)) {
     throw new PacacError(
@@ -153,14 +154,6 @@ function chooseIsa(target: string, name: string): Isa["name"] & keyof typeof ISA
     );
   }
   return name;
-}
-
-function readCpuInfo(): string {
-  try {
-    return Deno.readTextFileSync("/proc/cpuinfo");
-  } catch {
-    return ""; // Not Linux: the plain instruction set always works.
-  }
 }
 
 function printer(

@@ -6,6 +6,7 @@ import { Bug, PacacError } from "../errors.ts";
 import type { Isa, Machine } from "../targets/target.ts";
 import { Cache, keyOf } from "./cache.ts";
 import { buildExecutable } from "./compile.ts";
+import { processorName } from "./processor.ts";
 import { NATIVE } from "./toolchain.ts";
 
 /** What {@linkcode machineOf} takes beside the instruction set. */
@@ -44,17 +45,6 @@ export async function machineOf(isa: Isa, options: MachineOptions = {}): Promise
 interface Rates {
   readonly flopsPerSecond: number;
   readonly bytesPerSecond: number;
-}
-
-/** The processor's name as the system tells it. */
-export function processorName(): string {
-  try {
-    const match = Deno.readTextFileSync("/proc/cpuinfo").match(/^model name\s*:\s*(.+)$/m);
-    if (match !== null) return match[1].trim();
-  } catch {
-    // Not Linux: the architecture must do.
-  }
-  return Deno.build.arch;
 }
 
 function recall(path: string): Rates | undefined {

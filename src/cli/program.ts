@@ -14,6 +14,7 @@ import { ROOT } from "../spec/evaluate.ts";
 import { blameSpec, type LoadedSpec, loadSpec } from "../spec/load.ts";
 import type { LoadOptions, Trainer } from "../train/mod.ts";
 import { threadCount } from "./flags.ts";
+import { Status } from "./progress.ts";
 import { aside, duration, note } from "./print.ts";
 
 /** What a compile can be told on the command line. */
@@ -53,6 +54,7 @@ export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Prom
     : userPath(out);
   // Imported late: a built program runs without the compiler in memory.
   const { compile } = await import("../compile.ts");
+  const status = new Status();
   try {
     return await compile(loaded, {
       target,
@@ -60,12 +62,14 @@ export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Prom
       threads: threadCount(flags.threads),
       outDir,
       build,
-      onProgress: (text: string) => note(aside(text)),
+      onProgress: (text) => status.show(text),
       ...(weights === undefined ? {} : { weights: userPath(weights) }),
       ...(emit === undefined ? {} : { emit }),
     });
   } catch (error) {
     throw await blameSpec(error, loaded);
+  } finally {
+    status.end();
   }
 }
 

@@ -11,7 +11,6 @@ const PLAIN_EVERY = 10;
 /** Shows steps on standard error. */
 export class Progress {
   readonly #live = Deno.stderr.isTerminal();
-  readonly #encoder = new TextEncoder();
   #lastPlain = -Infinity;
   /** Mean time of a step, older ones count less. */
   #mean = 0;
@@ -24,7 +23,11 @@ export class Progress {
   step(event: StepEvent): void {
     this.#mean = this.#mean === 0 ? event.seconds : 0.9 * this.#mean + 0.1 * event.seconds;
     const line = describe(event, this.#mean * (event.steps - event.step));
-    if (this.#live) return this.#rewrite(line);
+    if (this.#live) {
+      rewrite(line);
+      this.#dirty = true;
+      return;
+    }
     const now = performance.now() / 1000;
     const due = event.step === 1 || event.step === event.steps ||
       event.step % Math.max(1, Math.ceil(event.steps / 20)) === 0 ||
@@ -39,14 +42,36 @@ export class Progress {
     if (this.#dirty) note("");
     this.#dirty = false;
   }
+}
 
-  /** Cut to the terminal's width, since a wrapped line cannot be rewritten. */
-  #rewrite(line: string): void {
-    const { columns } = sizeOf();
-    const shown = columns > 0 ? line.slice(0, columns - 1) : line;
-    Deno.stderr.writeSync(this.#encoder.encode(`\r\x1b[2K${shown}`));
-    this.#dirty = true;
+/** Shows the stages of a compile: one line that is rewritten on a terminal, every tenth elsewhere. */
+export class Status {
+  readonly #live = Deno.stderr.isTerminal();
+  #count = 0;
+
+  /**
+   * Shows what is done.
+   * @param text One line
+   */
+  show(text: string): void {
+    this.#count++;
+    if (this.#live) rewrite(text);
+    else if (this.#count % 10 === 0) note(text);
   }
+
+  /** Takes the line away. */
+  end(): void {
+    if (this.#live && this.#count > 0) rewrite("");
+  }
+}
+
+const ENCODER = new TextEncoder();
+
+/** Cut to the terminal's width, since a wrapped line cannot be rewritten. */
+function rewrite(line: string): void {
+  const { columns } = sizeOf();
+  const shown = columns > 0 ? line.slice(0, columns - 1) : line;
+  Deno.stderr.writeSync(ENCODER.encode(`\r\x1b[2K${shown}`));
 }
 
 function describe(event: StepEvent, left: number): string {

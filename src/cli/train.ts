@@ -4,6 +4,7 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
@@ -53,6 +54,8 @@ export function trainCommand(): PlainCommand {
     .action(async (path, flags) => {
       const { target, isa, threads, weights } = flags;
       const program = await openProgram(path, { target, isa, threads, weights });
+      const runDir = flags.out === undefined ? runFolder(program.dir) : userPath(flags.out);
+      await makeFolder(runDir);
       await using trainer = await program.module.load(loadOptions(flags));
       const { seqLen } = trainer.info;
       const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
@@ -63,7 +66,6 @@ export function trainCommand(): PlainCommand {
       });
       if (flags.resume !== undefined) await trainer.loadCheckpoint(userPath(flags.resume));
       note(describeData(data));
-      const runDir = flags.out === undefined ? runFolder(program.dir) : userPath(flags.out);
       const steps = stepsOf(trainer, data, flags);
       await fineTuneOn(trainer, {
         data,
@@ -114,6 +116,19 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
   );
   throw new Exit(interrupt.exitCode);
+}
+
+/** Before the work, not after it. */
+async function makeFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (cause) {
+    throw new PacacError("io", "Cannot make the run's folder: the system refuses", {
+      place: { file: dir },
+      remedy: "choose another with --out",
+      cause,
+    });
+  }
 }
 
 async function saveResult(

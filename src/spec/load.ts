@@ -50,7 +50,8 @@ export async function blameSpec(
 ): Promise<unknown> {
   if (!(error instanceof PacacError)) return error;
   const { file, field } = error.place;
-  if (file !== undefined || field === undefined) return error;
+  const own = field !== undefined && /^(name|model|adapt|train)\b/.test(field);
+  if (file !== undefined || !own) return error;
   const { locate } = await import("./locate.ts");
   const place = await locate(loaded.text, { file: loaded.path, field });
   return new PacacError(error.code, error.message, {

@@ -49,6 +49,19 @@ export { generate, type GenerateOptions } from "./generate.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";
+export {
+  type ConstantSource,
+  type KernelProfile,
+  NativeEngine,
+  type NativeEngineOptions,
+  type NativeMemory,
+  type NativeModule,
+  type NativeOptions,
+  type NativeProgram,
+  type NativeResult,
+  type NativeValues,
+  openAddon,
+} from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
 export { learningRateAt, type RateSettings } from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openSafetensors, readFloat32 } from "../../src/formats/safetensors.ts";
+import { isasOf } from "../../src/targets/cpu/isas.ts";
 import { runCommand } from "../errors/case.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -100,6 +101,15 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       assert.equal(summary.name, NAME);
       assert.equal(summary.trained, 4 * (16 + 16), "q_proj has 16 outputs, down_proj 16");
     });
+
+    await t.step(
+      "inspect sees the processor's instruction sets, with a task's permissions",
+      async () => {
+        const { stdout } = await ok(dir, "inspect paca.ts --json");
+        const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
+        assert.equal((JSON.parse(stdout) as { isa: string }).isa, isasOf(info)[0]);
+      },
+    );
 
     await t.step("compile --json says where the program is", async () => {
       const { stdout } = await ok(dir, "compile full.ts --target reference --out base --json");

@@ -4,6 +4,7 @@
  */
 import { buildAddon } from "../../src/build/compile.ts";
 import { loadAddon } from "../../src/build/load.ts";
+import { cpuInfo } from "../../src/build/processor.ts";
 import { programInfo } from "../../src/emit/info.ts";
 import { renderKernels } from "../../src/emit/kernel_source.ts";
 import { Renderer } from "../../src/emit/render.ts";
@@ -20,15 +21,7 @@ import type { Plan } from "../../src/targets/plan.ts";
 import { NativeEngine } from "../../src/train/native_engine.ts";
 
 /** Instruction sets of this machine, the best first. */
-export const HERE: readonly IsaName[] = isasOf(readCpuInfo());
-
-function readCpuInfo(): string {
-  try {
-    return Deno.readTextFileSync("/proc/cpuinfo");
-  } catch {
-    return "";
-  }
-}
+export const HERE: readonly IsaName[] = isasOf(cpuInfo());
 
 /** What {@linkcode planFor} takes beside the graph. */
 export interface CpuOptions {

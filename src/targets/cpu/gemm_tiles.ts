@@ -47,7 +47,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
       ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
       : { mr: narrow ? 12 : 6, nv: narrow ? 1 : 2 })
     : (isa.lanes < 8 ? { mr: 8, nv: narrow ? 1 : 3 } : { mr: 12, nv: narrow ? 1 : 2 });
-  return { ...registerTile, kc: 768, mc: 96, nc: 192 };
+  return { ...registerTile, kc: 768, mc: 96, nc: 384 };
 }
 
 /**

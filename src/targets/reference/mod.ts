@@ -4,3 +4,4 @@
  */
 export { ReferenceEngine } from "./engine.ts";
 export { Interpreter } from "./interpret.ts";
+export { parse } from "../../graph/parse.ts";
