@@ -13,6 +13,8 @@ import { NATIVE } from "./toolchain.ts";
 export interface MachineOptions {
   readonly threads?: number;
   readonly cache?: Cache;
+  /** Measure again, whatever is remembered: shared machines change from minute to minute. */
+  readonly fresh?: boolean;
 }
 
 /** Rates where nothing can be measured: an ordinary core of these years, by lanes. */
@@ -30,7 +32,8 @@ export async function machineOf(isa: Isa, options: MachineOptions = {}): Promise
   const processor = processorName();
   const source = Deno.readTextFileSync(`${NATIVE}/cpu/peak.cpp`);
   const path = cache.path(keyOf("machine", processor, isa.name, String(threads), source), ".json");
-  const rates = recall(path) ?? await measure(source, { isa, threads, cache, path });
+  const known = options.fresh === true ? undefined : recall(path);
+  const rates = known ?? await measure(source, { isa, threads, cache, path });
   if (rates !== undefined) return { processor, threads, ...rates, measured: true };
   const flopsPerSecond = ASSUMED.flopsPerLane * isa.lanes * threads;
   return {

@@ -35,6 +35,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "Compile, fine-tune and try the small model in this repository, in two minutes",
     load: async () => (await import("./demo.ts")).demoCommand(),
   },
+  {
+    name: "make-tiny",
+    summary: "Make the demo's small model again from the text beside it",
+    load: async () => (await import("./make_tiny.ts")).makeTinyCommand(),
+  },
 ];
 
 if (import.meta.main) Deno.exit(await run(Deno.args, COMMANDS));

@@ -9,7 +9,9 @@ import type { Architecture, Repeat, RopeScalingSpec, Step } from "./schema.ts";
 
 /** A value [tokens, width] of the architecture. */
 export interface Value {
+  /** Its number among the values of the architecture or block. */
   readonly id: number;
+  /** Features of a token. */
   readonly width: number;
 }
 
@@ -44,13 +46,17 @@ function same(what: string, a: number, b: number): void {
 
 /** Token ids, the input of an architecture. */
 export interface Tokens {
+  /** Tells it from a {@linkcode Value}, which an embedding has yet to make. */
   readonly tokens: true;
 }
 
 /** What an architecture ends with: hidden states and the module that makes logits of them. */
 export interface Head {
+  /** The last hidden states, [tokens, width]. */
   readonly hidden: Value;
+  /** Module whose weight [vocab, width] makes the logits. */
   readonly module: string;
+  /** Rows of that weight. */
   readonly vocab: number;
 }
 
@@ -111,9 +117,11 @@ export function rmsNorm(name: string, x: Value, options: { readonly eps: number 
 
 /** Settings of {@linkcode rope}. */
 export interface RopeOptions {
+  /** Features of a head, an even number. */
   readonly headDim: number;
   /** Base of the frequencies; default 10000. */
   readonly theta?: number;
+  /** How the frequencies are stretched; default not at all. */
   readonly scaling?: RopeScalingSpec;
 }
 

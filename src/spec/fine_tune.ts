@@ -39,6 +39,7 @@ export function full(options: { readonly seed?: number } = {}): AdaptSpec {
 
 /** Settings of {@linkcode adamw}. */
 export interface AdamwOptions {
+  /** The highest rate; the schedule scales it. */
   readonly learningRate: number;
   /** Default [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
@@ -98,6 +99,7 @@ export interface TrainOptions {
   readonly batch: number;
   /** Tokens a row. */
   readonly seqLen: number;
+  /** Made by {@linkcode adamw}. */
   readonly optimizer: TrainSpec["optimizer"];
   /** Default constant(). */
   readonly schedule?: TrainSpec["schedule"];
@@ -115,8 +117,11 @@ export interface TrainOptions {
 export interface FineTuneOptions {
   /** Name of the build's folder. */
   readonly name: string;
+  /** {@linkcode fromPretrained}, or an architecture written out. */
   readonly model: ModelSpec | Architecture;
+  /** Made by {@linkcode paca} or {@linkcode full}. */
   readonly adapt: AdaptSpec;
+  /** Batch, optimiser, schedule and the like. */
   readonly train: TrainOptions;
   /** Folder with weights and tokenizer of a written-out model, relative to the description. */
   readonly folder?: string;

@@ -23,9 +23,13 @@ export type Role =
 
 /** A tensor that has a name outside the program. */
 export interface TensorInfo {
+  /** `model.layers.0.mlp.down_proj.paca_delta` */
   readonly name: string;
+  /** Sizes, the last varying fastest; [] holds one value. */
   readonly shape: readonly number[];
+  /** Element type. */
   readonly dtype: DType;
+  /** What it is for. */
   readonly role: Role;
 }
 
@@ -33,33 +37,47 @@ export interface TensorInfo {
 export interface AdaptedLinear {
   /** `model.layers.0.mlp.down_proj` */
   readonly module: string;
+  /** Rows of the weight. */
   readonly outFeatures: number;
+  /** Columns of the weight. */
   readonly inFeatures: number;
   /** Names of tensors: the frozen weight [out, in], `MODULE.paca_delta` [out, r], `MODULE.paca_indices` [r]. */
   readonly weight: string;
+  /** Tensor of the trained update, [out, r]. */
   readonly delta: string;
+  /** Tensor of the trained columns' numbers, [r]. */
   readonly indices: string;
 }
 
 /** Values that a constant tensor is filled with at load. */
 export interface ConstantInfo {
+  /** The tensor. */
   readonly name: string;
+  /** Computes them, as many as the tensor has. */
   readonly values: () => Float32Array;
 }
 
 /** AdamW's settings from the model description. */
 export interface AdamwSettings {
+  /** Which optimiser this is. */
   readonly kind: "adamw";
+  /** The highest rate of the schedule. */
   readonly learningRate: number;
+  /** Share of the first moment kept a step. */
   readonly beta1: number;
+  /** Share of the second moment kept a step. */
   readonly beta2: number;
+  /** What is added to the second moment's root. */
   readonly epsilon: number;
+  /** Decoupled decay, scaled by the learning rate. */
   readonly weightDecay: number;
 }
 
 /** The learning-rate schedule from the model description. `warmup` is a share of all steps. */
 export interface ScheduleSettings {
+  /** Shape behind the warm-up. */
   readonly kind: "constant" | "cosine";
+  /** Share of all steps with a rising rate. */
   readonly warmup: number;
   /** Share of the learning rate that is left at the end. */
   readonly floor: number;
@@ -67,24 +85,37 @@ export interface ScheduleSettings {
 
 /** Everything about a compiled program that the trainer needs; emitted as data with the bindings. */
 export interface ProgramInfo {
+  /** The model description's name. */
   readonly name: string;
+  /** `cpu` or `reference`. */
   readonly target: string;
   /** Hash of the model description, settings and kernels: a checkpoint belongs to one. */
   readonly hash: string;
+  /** Rows of a micro-batch. */
   readonly batch: number;
+  /** Tokens of a row. */
   readonly seqLen: number;
+  /** Token ids; rows of the logits' weight. */
   readonly vocabSize: number;
   /** Hub id or folder of the model, "" where it is written out. */
   readonly source: string;
+  /** Type of frozen weights and of activations kept for backward. */
   readonly storage: "f32" | "bf16";
+  /** How linears are adapted. */
   readonly method: "paca" | "full";
   /** For method paca; rank 0 otherwise. */
   readonly rank: number;
+  /** The update's scale is alpha / rank. */
   readonly alpha: number;
+  /** What decay pulls to: `delta` to the pretrained columns, `weight` to 0. */
   readonly parametrisation: "delta" | "weight";
+  /** Seed of the columns' draw. */
   readonly seed: number;
+  /** Linears with trained columns; none for method full. */
   readonly adapted: readonly AdaptedLinear[];
+  /** The optimiser's settings. */
   readonly optimizer: AdamwSettings;
+  /** The learning rate's course. */
   readonly schedule: ScheduleSettings;
   /** Micro-batches a step. */
   readonly accumulate: number;
@@ -102,6 +133,7 @@ export interface ProgramInfo {
 
 /** Token ids of one micro-batch, each [batch * seqLen], row-major. */
 export interface Batch {
+  /** Token ids, [batch * seqLen]. */
   readonly inputIds: Int32Array;
   /** labels[t] is predicted from t-1 of the same document; -100 is ignored. */
   readonly labels: Int32Array;
@@ -111,6 +143,7 @@ export interface Batch {
 
 /** Where a weight's bytes lie. */
 export interface WeightSource {
+  /** A safetensors file. */
   readonly file: string;
   /** Offset of the first value from the start of the file. */
   readonly byteOffset: number;
@@ -120,7 +153,9 @@ export interface WeightSource {
 
 /** Settings of one optimiser step, in float64. */
 export interface StepSettings {
+  /** Rate of this step. */
   readonly learningRate: number;
+  /** Decoupled decay, scaled by the learning rate. */
   readonly weightDecay: number;
   /** 0: no clipping. */
   readonly maxGradNorm: number;
@@ -130,6 +165,7 @@ export interface StepSettings {
 
 /** Runs a program. One call at a time; calls wait for one another. */
 export interface Engine {
+  /** What the program is. */
   readonly info: ProgramInfo;
   /**
    * Gives a weight or a parameter its values from a file; a weight of the right type is mapped, not copied.

@@ -5,13 +5,19 @@
 
 /** The run begins, or goes on. */
 export interface StartEvent {
+  /** Which event this is. */
   readonly type: "start";
   /** Steps done before, 0 in a new run. */
   readonly step: number;
+  /** Steps of the whole run. */
   readonly steps: number;
+  /** Rows of the training data. */
   readonly rows: number;
+  /** Rows of a micro-batch. */
   readonly batch: number;
+  /** Micro-batches a step. */
   readonly accumulate: number;
+  /** Tokens of a row. */
   readonly seqLen: number;
   /** Values that are trained. */
   readonly parameters: number;
@@ -19,17 +25,23 @@ export interface StartEvent {
 
 /** A step is done. */
 export interface StepEvent {
+  /** Which event this is. */
   readonly type: "step";
   /** From 1. */
   readonly step: number;
+  /** Steps of the whole run. */
   readonly steps: number;
+  /** Mean over supervised tokens, before the update. */
   readonly loss: number;
+  /** Global norm before clipping. */
   readonly gradNorm: number;
+  /** Rate of this step. */
   readonly learningRate: number;
   /** Tokens of documents in this step, padding not counted. */
   readonly tokens: number;
   /** Tokens that the loss is the mean over. */
   readonly supervised: number;
+  /** Of this step, padding not counted. */
   readonly tokensPerSecond: number;
   /** Of this step. */
   readonly seconds: number;
@@ -37,34 +49,49 @@ export interface StepEvent {
 
 /** The validation set was measured. */
 export interface EvalEvent {
+  /** Which event this is. */
   readonly type: "eval";
+  /** Steps done. */
   readonly step: number;
   /** Mean over all its supervised tokens. */
   readonly loss: number;
+  /** Tokens that the loss is the mean over. */
   readonly supervised: number;
 }
 
 /** A checkpoint was written. */
 export interface SavedEvent {
+  /** Which event this is. */
   readonly type: "saved";
+  /** Steps done. */
   readonly step: number;
+  /** The checkpoint's folder. */
   readonly dir: string;
 }
 
 /** The run was asked to stop, and stopped after a whole step. */
 export interface InterruptedEvent {
+  /** Which event this is. */
   readonly type: "interrupted";
+  /** Steps done. */
   readonly step: number;
+  /** Steps of the whole run. */
   readonly steps: number;
 }
 
 /** All steps are done. */
 export interface DoneEvent {
+  /** Which event this is. */
   readonly type: "done";
+  /** Steps done. */
   readonly step: number;
+  /** Of the last step. */
   readonly loss: number;
+  /** Tokens of documents in this run, those before a resume not counted. */
   readonly tokens: number;
+  /** Of this run, evaluations and checkpoints included. */
   readonly seconds: number;
+  /** tokens / seconds. */
   readonly tokensPerSecond: number;
 }
 

@@ -12,6 +12,7 @@ import type { Trainer } from "./trainer.ts";
 
 /** What {@linkcode generate} takes beside the trainer. */
 export interface GenerateOptions {
+  /** The model's tokenizer. */
   readonly tokenizer: Tokenizer;
   /** Text or token ids to go on from. */
   readonly prompt: string | Int32Array;
@@ -21,9 +22,11 @@ export interface GenerateOptions {
   readonly temperature?: number;
   /** Sampling is from the fewest tokens that have this share of the probability. */
   readonly topP?: number;
+  /** Of the sampling. */
   readonly seed?: number;
   /** Ids that end the text; the tokenizer's end-of-text where it is not said. */
   readonly stop?: readonly number[];
+  /** Ends the text early. */
   readonly signal?: AbortSignal;
 }
 

@@ -14,6 +14,7 @@ import type { Trainer } from "./trainer.ts";
 
 /** What {@linkcode train} takes beside the trainer. */
 export interface TrainOptions {
+  /** Rows to train on. */
   readonly data: PackedData;
   /** Steps of the whole run, those before a resume included; one epoch where it is not said. */
   readonly steps?: number;
@@ -21,13 +22,17 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   /** Measured every `evaluateEvery` steps and at the end. */
   readonly validation?: PackedData;
+  /** Steps between evaluations; at the end alone where it is not said. */
   readonly evaluateEvery?: number;
   /** Where checkpoints go: every `saveEvery` steps, on an interrupt, and at the end. */
   readonly checkpoint?: string;
+  /** Steps between checkpoints; at the end alone where it is not said. */
   readonly saveEvery?: number;
   /** The model description's where they are not said. */
   readonly learningRate?: number;
+  /** Decoupled decay. */
   readonly weightDecay?: number;
+  /** Gradients are clipped to this global norm; 0: not at all. */
   readonly maxGradNorm?: number;
 }
 

@@ -3,6 +3,7 @@
  * @module
  */
 export type { AdapterFormat } from "../formats/adapter.ts";
+export { type BpeOptions, learnBpe } from "./bpe.ts";
 export type { BatchCounts } from "./batch.ts";
 export {
   alpacaPrompt,

@@ -14,8 +14,11 @@ export type NativeValues = Float32Array | Int32Array;
 
 /** A kernel's share of the time so far. */
 export interface KernelProfile {
+  /** Its name. */
   readonly kernel: string;
+  /** How often it ran. */
   readonly calls: number;
+  /** Of the calling thread, all calls together. */
   readonly seconds: number;
 }
 
@@ -23,30 +26,45 @@ export interface KernelProfile {
 export interface NativeProgram {
   /** Names of its tensors, by the index that other calls take. */
   tensors(): string[];
+  /** Fills a tensor from a file, at a byte offset, and maps what has the right type. */
   load(index: number, file: string, byteOffset: number, dtype: "F32" | "BF16" | "F16"): void;
+  /** Copies values into a tensor. */
   write(index: number, values: NativeValues): void;
+  /** Copies a tensor's values out; bf16 is widened. */
   read(index: number): NativeValues;
   /** Settings: learning rate, weight decay, largest gradient norm, number of the step. */
   step(batches: readonly Batch[], settings: Float64Array): Promise<NativeResult>;
+  /** Forward and backward of all micro-batches, without an update. */
   gradients(batches: readonly Batch[]): Promise<NativeResult>;
+  /** Forward of one micro-batch. */
   forward(batch: Batch): Promise<NativeResult>;
+  /** Logits [rows, vocab] of rows of the last forward, at most `logitsRows` of them. */
   logits(rows: Int32Array): Promise<Float32Array>;
+  /** What it holds. */
   memory(): NativeMemory;
+  /** Time of each kernel so far. */
   profile(): KernelProfile[];
+  /** Frees everything. */
   dispose(): void;
 }
 
 /** What a native phase gives. */
 export interface NativeResult {
+  /** Mean over supervised positions. */
   readonly loss: number;
+  /** Global norm before clipping; 0 where there was no update. */
   readonly gradNorm: number;
 }
 
 /** What a native program holds, in bytes; and the rows that one logits call takes. */
 export interface NativeMemory {
+  /** Bytes of the arena touched so far. */
   readonly arenaUsed: number;
+  /** Bytes of weights that could not be mapped as they lie in the file. */
   readonly weightsCopied: number;
+  /** Allocations made inside steps; 0 is promised. */
   readonly stepAllocations: number;
+  /** Rows that one logits call takes. */
   readonly logitsRows: number;
 }
 
@@ -62,18 +80,23 @@ export interface NativeOptions {
 
 /** What an addon exports. */
 export interface NativeModule {
+  /** Makes the program of this addon. */
   readonly NativeProgram: new (options: NativeOptions) => NativeProgram;
 }
 
 /** Constants of a program, float32 in one file. */
 export interface ConstantSource {
+  /** The tensor. */
   readonly name: string;
+  /** File of float32 values. */
   readonly file: string;
+  /** Offset of the first value, in bytes. */
   readonly byteOffset: number;
 }
 
 /** What {@linkcode NativeEngine} takes beside the addon. */
 export interface NativeEngineOptions extends NativeOptions {
+  /** What the program is. */
   readonly info: ProgramInfo;
   /** Tensors that never change, filled here. */
   readonly constants?: readonly ConstantSource[];
@@ -96,6 +119,7 @@ export function openAddon(path: string): NativeModule {
 
 /** Runs a compiled program. */
 export class NativeEngine implements Engine {
+  /** What the program is. */
   readonly info: ProgramInfo;
   readonly #program: NativeProgram;
   readonly #indices: ReadonlyMap<string, number>;
@@ -104,6 +128,7 @@ export class NativeEngine implements Engine {
   #running = 0;
 
   /**
+   * Makes the native program and fills its constants.
    * @param module What the program's addon exports
    * @param options The program's description, threads
    * @throws {PacacError} load-failed, where there is not enough memory; io

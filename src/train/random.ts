@@ -57,6 +57,7 @@ export class Random {
   #position = 0;
 
   /**
+   * Begins the sequence anew: the same seed and name give the same numbers.
    * @param seed A whole number from 0 to 2^53-1
    * @param name What the numbers are for
    */

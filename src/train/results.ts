@@ -5,7 +5,9 @@
 
 /** What a step can be told; the model description's settings where it is not. */
 export interface StepOptions {
+  /** Rate of this step. */
   readonly learningRate?: number;
+  /** Decoupled decay, scaled by the learning rate. */
   readonly weightDecay?: number;
   /** Gradients are clipped to this global norm; 0: not at all. */
   readonly maxGradNorm?: number;
@@ -27,7 +29,9 @@ export interface StepResult {
 export interface EvaluateResult {
   /** Mean over supervised positions; 0 where there are none. */
   readonly loss: number;
+  /** Positions of documents, padding not counted. */
   readonly tokens: number;
+  /** Positions that the loss is the mean over. */
   readonly supervised: number;
   /** [batch, seqLen, vocab], zeros at padding; where asked for. */
   readonly logits?: Float32Array;

@@ -11,6 +11,7 @@ export interface RateSettings {
   readonly steps: number;
   /** The highest rate. */
   readonly learningRate: number;
+  /** Warm-up, shape and floor. */
   readonly schedule: ScheduleSettings;
 }
 

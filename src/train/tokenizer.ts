@@ -11,7 +11,9 @@ import { isObject, type JsonObject, messageOf } from "./json.ts";
 
 /** One turn of a conversation. */
 export interface Message {
+  /** `system`, `user` or `assistant`, as the chat template knows them. */
   readonly role: string;
+  /** What was said. */
   readonly content: string;
 }
 
@@ -25,7 +27,9 @@ export interface ChatOptions {
 export class Tokenizer {
   /** Ids of the special tokens that tokenizer_config.json names. */
   readonly bosId: number | undefined;
+  /** Id of the end-of-text token. */
   readonly eosId: number | undefined;
+  /** Id of the padding token. */
   readonly padId: number | undefined;
   /** Whether the tokenizer puts the begin-of-text token before a text of its own accord. */
   readonly addsBos: boolean;
@@ -37,6 +41,7 @@ export class Tokenizer {
   readonly #folder: string;
 
   /**
+   * Wraps an encoder with what the tokenizer's files say of it.
    * @param inner Encoder and decoder
    * @param given The parsed tokenizer_config.json, the chat template where there is one, the folder for messages
    */

@@ -58,6 +58,7 @@ export class Trainer<Table extends TensorTable = TensorTable> {
   #busy: Promise<unknown> = Promise.resolve();
 
   /**
+   * Wraps a filled program; {@linkcode loadTrainer} fills one.
    * @param engine A program whose tensors are filled
    * @param options Where the weights came from, and the data's seed
    */

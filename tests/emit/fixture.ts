@@ -86,8 +86,11 @@ class Builder {
   }
 }
 
-/** The plan. */
-export function toyPlan(): Plan {
+/**
+ * The plan.
+ * @param options `allocates`: one kernel breaks the promise that a step allocates nothing
+ */
+export function toyPlan(options: { readonly allocates?: boolean } = {}): Plan {
   const builder = new Builder();
   const { tokens, vocab, layers, rows, threads } = SIZE;
   const ids = builder.tensor("input_ids", tokens, { role: "input", dtype: "i32" });
@@ -103,7 +106,8 @@ export function toyPlan(): Plan {
   const parameters = builder.tensor("parameters", vocab, { role: "parameter" });
   const gradients = builder.tensor("gradients", vocab, { role: "gradient" });
   let y = builder.tensor("embedded", tokens);
-  builder.call("lookup", { inputs: { ids, table, parameters }, outputs: { y } });
+  const context = { allocates: options.allocates ?? false };
+  builder.call("lookup", { inputs: { ids, table, parameters }, outputs: { y } }, { context });
   for (let layer = 0; layer < layers; layer++) {
     const gain = builder.tensor(`layers.${layer}.gain`, tokens, { role: "weight" });
     const next = builder.tensor(`layers.${layer}.out`, tokens);

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { buildAddon, Cache, loadAddon } from "../../src/build/mod.ts";
 import { PacacError } from "../../src/errors.ts";
-import { emitProgram } from "../../src/emit/mod.ts";
+import { emitProgram, type Plan } from "../../src/emit/mod.ts";
 import { NativeEngine, type NativeModule } from "../../src/train/native_engine.ts";
 import type { Batch } from "../../src/train/engine.ts";
 import { PLAIN, SIZE, testRenderer, toyPlan } from "./fixture.ts";
@@ -31,14 +31,20 @@ let built: Promise<NativeModule> | undefined;
 
 /** Built once for all tests of this file. */
 function toy(): Promise<NativeModule> {
-  built ??= (async () => {
-    const cache = new Cache();
-    const { sources } = emitProgram(plan, { renderer: testRenderer(), memo: cache });
-    const folder = Deno.makeTempDirSync({ prefix: "pacac-toy-" });
+  built ??= build(plan);
+  return built;
+}
+
+async function build(some: Plan): Promise<NativeModule> {
+  const cache = new Cache();
+  const { sources } = emitProgram(some, { renderer: testRenderer(), memo: cache });
+  const folder = Deno.makeTempDirSync({ prefix: "pacac-toy-" });
+  try {
     const addon = await buildAddon(sources, { flags: PLAIN.flags, folder, cache });
     return await loadAddon(addon.path, { cache });
-  })();
-  return built;
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
 }
 
 async function engine(options: { threads?: number; poison?: boolean } = {}): Promise<NativeEngine> {
@@ -106,6 +112,16 @@ Deno.test("memory() tells the plan's bytes and no allocation after steps", async
     ["descend", 1],
   ]);
   assert.ok(own.profile().every(({ seconds }) => seconds > 0));
+  own.dispose();
+});
+
+Deno.test("memory() counts what a step allocates", async () => {
+  const own = new NativeEngine(await build(toyPlan({ allocates: true })), { info: plan.info });
+  own.write("table", TABLE);
+  GAINS.forEach((gain, layer) => own.write(`layers.${layer}.gain`, gain));
+  await own.forward(BATCH);
+  // One for each thread of the planted kernel.
+  assert.equal(own.memory().stepAllocations, SIZE.threads);
   own.dispose();
 });
 

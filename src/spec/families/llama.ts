@@ -18,21 +18,33 @@ import type { Architecture, RopeScalingSpec } from "../schema.ts";
 
 /** What a llama's config.json says. */
 export interface LlamaConfig {
+  /** Width of the hidden states. */
   readonly hiddenSize: number;
+  /** Width inside the MLP. */
   readonly intermediateSize: number;
+  /** Blocks. */
   readonly layers: number;
+  /** Query heads. */
   readonly heads: number;
+  /** Key and value heads; query heads share them in groups. */
   readonly kvHeads: number;
+  /** Features of a head. */
   readonly headDim: number;
+  /** Token ids, and rows of the embedding. */
   readonly vocabSize: number;
+  /** What is added to the mean square under the norms' root. */
   readonly rmsNormEps: number;
+  /** Base of the rotary frequencies. */
   readonly ropeTheta: number;
+  /** How the rotary frequencies are stretched. */
   readonly ropeScaling: RopeScalingSpec;
+  /** Whether the logits are made with the embedding's weight. */
   readonly tieWordEmbeddings: boolean;
   /** Biases of q, k, v. */
   readonly attentionBias: boolean;
   /** Bias of o; the same as attentionBias in llama, never in qwen2. */
   readonly outputBias: boolean;
+  /** Biases of gate, up and down. */
   readonly mlpBias: boolean;
 }
 

@@ -9,7 +9,9 @@ import { readRows, type Row, textField } from "./rows.ts";
 
 /** An instruction to follow, with what it works on. */
 export interface Instruction {
+  /** What to do. */
   readonly instruction: string;
+  /** What to do it with, where there is something. */
   readonly input?: string;
 }
 

@@ -7,6 +7,7 @@ import type { Message, Tokenizer } from "../tokenizer.ts";
 
 /** One text as token ids. */
 export interface Document {
+  /** Token ids, [n]. */
   readonly ids: Int32Array;
   /** 1 where the model learns to predict the token, 0 where it is given. */
   readonly supervised: Uint8Array;

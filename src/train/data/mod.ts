@@ -27,7 +27,9 @@ export {
 
 /** What {@linkcode loadData} takes beside the file. */
 export interface DataOptions {
+  /** The model's tokenizer. */
   readonly tokenizer: Tokenizer;
+  /** Tokens of a row. */
   readonly seqLen: number;
   /** Found by content where it is not said. */
   readonly format?: DataFormat;
@@ -37,6 +39,7 @@ export interface DataOptions {
 
 /** Packed rows, and what they were made of. */
 export interface LoadedData extends PackedData {
+  /** The format that was read. */
   readonly format: DataFormat;
 }
 

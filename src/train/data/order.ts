@@ -14,6 +14,7 @@ export class RowOrder {
   #order: Int32Array = new Int32Array(0);
 
   /**
+   * Begins before the first epoch.
    * @param data The rows
    * @param seed Of the order
    */

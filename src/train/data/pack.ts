@@ -13,7 +13,9 @@ export type PackStrategy = "best-fit" | "sequential";
 
 /** What packing came to. */
 export interface PackStats {
+  /** Documents given. */
   readonly documents: number;
+  /** Rows they came to. */
   readonly rows: number;
   /** Tokens of documents, padding not counted. */
   readonly tokens: number;
@@ -31,17 +33,25 @@ export interface PackStats {
 
 /** Rows of tokens, [rows, seqLen] each, as {@linkcode Batch} describes them. */
 export interface PackedData {
+  /** Tokens of a row. */
   readonly seqLen: number;
+  /** Number of rows. */
   readonly rows: number;
+  /** Token ids, [rows, seqLen]. */
   readonly inputIds: Int32Array;
+  /** Ids to predict from the token before, [rows, seqLen]; -100 where there is none. */
   readonly labels: Int32Array;
+  /** Number of the document within its row, [rows, seqLen]; -1 is padding. */
   readonly segmentIds: Int32Array;
+  /** What packing came to. */
   readonly stats: PackStats;
 }
 
 /** What {@linkcode pack} takes beside documents. */
 export interface PackOptions {
+  /** Tokens of a row, 2 at least. */
   readonly seqLen: number;
+  /** Default `best-fit`. */
   readonly strategy?: PackStrategy;
   /** What padding consists of; any valid id. */
   readonly padId?: number;

@@ -1,0 +1,146 @@
+/**
+ * The real model against training steps of PyTorch in float32. Needs SmolLM2-135M-Instruct as a Hugging Face folder (PACAC_SMOLLM2)
+ * and the golden values (smollm2.safetensors beside PACAC_SHARED's golden/); skipped where they are not there.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { openSafetensors, openWeights, readFloat32, readInt32 } from "../../src/formats/mod.ts";
+import { runGraphPasses } from "../../src/passes/mod.ts";
+import { resolve } from "../../src/passes/resolve.ts";
+import type { FineTuneSpec } from "../../src/spec/schema.ts";
+import { relativeError } from "../support/compare.ts";
+import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
+import { inRepository } from "../support/paths.ts";
+
+const WEIGHTS = Deno.env.get("PACAC_SMOLLM2") ?? inRepository("generated/smollm2-weights");
+const SHARED = Deno.env.get("PACAC_SHARED") ?? inRepository("../shared");
+const GOLDEN = `${SHARED}/golden/smollm2.safetensors`;
+const BATCH = 2;
+const SEQ_LEN = 160;
+
+const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+/** Allowed relative errors by storage type. */
+const LIMITS = {
+  f32: { losses: 1e-3, norms: 1e-3, gradients: 2e-3, logits: 1e-3, final: 2e-2 },
+  bf16: { losses: 1e-2, norms: 5e-2, gradients: 1e-1, logits: 5e-2, final: 2e-1 },
+} as const;
+
+function specOf(storage: "f32" | "bf16"): FineTuneSpec {
+  return {
+    name: "smollm2",
+    model: { kind: "pretrained", source: WEIGHTS },
+    adapt: {
+      method: "paca",
+      rank: 16,
+      alpha: 32,
+      seed: 0,
+      parametrisation: "delta",
+      targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    },
+    train: {
+      batch: BATCH,
+      seqLen: SEQ_LEN,
+      storage,
+      optimizer: {
+        kind: "adamw",
+        learningRate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weightDecay: 0,
+      },
+      schedule: { kind: "constant", warmup: 0, floor: 1 },
+      accumulate: 1,
+      maxGradNorm: 1,
+      recompute: 0,
+    },
+  };
+}
+
+for (const storage of ["f32", "bf16"] as const) {
+  Deno.test({
+    name: `cpu ${HERE[0]} ${storage}: SmolLM2-135M trains as in PyTorch float32`,
+    ignore: !there,
+    async fn() {
+      const golden = openSafetensors(GOLDEN);
+      const read = (name: string) => {
+        const tensor = golden.tensors.get(name);
+        assert.ok(tensor, `${name} is not in ${GOLDEN}`);
+        return tensor;
+      };
+      const spec = specOf(storage);
+      const { architecture } = resolve(spec, { path: WEIGHTS });
+      const graph = runGraphPasses(spec, architecture);
+      const { vocabSize } = architecture;
+      const engine = await openPlan(planFor(graph, { spec, vocabSize, isa: HERE[0], threads: 2 }));
+      try {
+        for (const [name, { file, byteOffset, dtype }] of openWeights(WEIGHTS)) {
+          assert.ok(dtype === "BF16" || dtype === "F32" || dtype === "F16");
+          engine.load(name, { file, byteOffset, dtype });
+        }
+        for (const { module, indices } of engine.info.adapted) {
+          engine.write(indices, readInt32(read(`${module}.idx`)));
+        }
+        const size = BATCH * SEQ_LEN;
+        const batch = (step: number) => {
+          const part = (name: string) =>
+            readInt32(read(name)).slice(step * size, (step + 1) * size);
+          return {
+            inputIds: part("input_ids"),
+            labels: part("labels"),
+            segmentIds: part("segment_ids"),
+          };
+        };
+        const limits = LIMITS[storage];
+        const check = (what: keyof typeof limits, error: number, name: string) =>
+          assert.ok(error <= limits[what], `${name}: relative error ${error} over ${limits[what]}`);
+
+        await engine.gradients([batch(0)]);
+        for (const { module, delta } of engine.info.adapted) {
+          if (!golden.tensors.has(`${module}.grad`)) continue;
+          const expected = readFloat32(read(`${module}.grad`));
+          check("gradients", relativeError(engine.read(`${delta}.grad`), expected), module);
+        }
+        await engine.forward(batch(0));
+        const { segmentIds } = batch(0);
+        const last = Array.from({ length: BATCH }, (_, row) => {
+          let t = (row + 1) * SEQ_LEN - 1;
+          while (segmentIds[t] < 0) t--;
+          return t;
+        });
+        const logits = await engine.logits(Int32Array.from(last));
+        check("logits", relativeError(logits, readFloat32(read("logits_last"))), "logits");
+
+        const losses: number[] = JSON.parse(golden.metadata.losses);
+        const norms: number[] = JSON.parse(golden.metadata.grad_norms);
+        for (let step = 0; step < norms.length; step++) {
+          const { loss, gradNorm } = await engine.step([batch(step)], {
+            learningRate: 1e-3,
+            weightDecay: 0,
+            maxGradNorm: 1,
+            step: step + 1,
+          });
+          check("losses", Math.abs(loss / losses[step] - 1), `loss of step ${step}`);
+          check("norms", Math.abs(gradNorm / norms[step] - 1), `norm of step ${step}`);
+        }
+        const { loss } = await engine.forward(batch(norms.length));
+        check("losses", Math.abs(loss / losses[norms.length] - 1), "last loss");
+        for (const { module, delta } of engine.info.adapted) {
+          if (!golden.tensors.has(`${module}.final`)) continue;
+          const expected = readFloat32(read(`${module}.final`));
+          check("final", relativeError(engine.read(delta), expected), `${module} at the end`);
+        }
+        assert.equal(engine.memory().stepAllocations, 0, "a step allocates");
+      } finally {
+        engine.dispose();
+      }
+    },
+  });
+}
