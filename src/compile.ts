@@ -17,7 +17,7 @@ import { place } from "./passes/place.ts";
 import { resolve } from "./passes/resolve.ts";
 import { select } from "./passes/select.ts";
 import { verifyPlan } from "./passes/verify_plan.ts";
-import type { FineTuneSpec } from "./spec/schema.ts";
+import type { FineTuneSpec } from "./spec/description.ts";
 import { ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
 import type { Plan } from "./targets/plan.ts";

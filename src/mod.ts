@@ -34,4 +34,15 @@ export {
   type TrainOptions,
 } from "./spec/fine_tune.ts";
 export { llama, type LlamaConfig } from "./spec/families/llama.ts";
-export type { AdaptSpec, Architecture, FineTuneSpec, ModelSpec, TrainSpec } from "./spec/schema.ts";
+export type {
+  AdamwSpec,
+  AdaptSpec,
+  Architecture,
+  FineTuneSpec,
+  ModelSpec,
+  Repeat,
+  RopeScalingSpec,
+  ScheduleSpec,
+  Step,
+  TrainSpec,
+} from "./spec/description.ts";

@@ -16,7 +16,7 @@ import { fineTuneOn } from "./train.ts";
 
 const SPEC = `${ROOT}models/tiny.ts`;
 const DATA = `${ROOT}models/tiny/facts.jsonl`;
-const STEPS = 150;
+const STEPS = 400;
 const QUESTIONS = [
   "What is the climate of Iceland?",
   "What is the terrain of Switzerland?",

@@ -52,7 +52,7 @@ export function makeTinyCommand(): PlainCommand {
       });
       // bf16: the demo's files stay small, and what is lost is less than one step of training moves.
       await trainer.saveMerged(join(runDir, "small"), { dtype: "bf16" });
-      publishCopy(join(runDir, "small", "model.safetensors"), join(FOLDER, "model.safetensors"));
+      publishCopy(join(runDir, "small", "model.safetensors"), FOLDER);
       print(join(FOLDER, "model.safetensors"));
     }) as unknown as PlainCommand;
 }

@@ -8,7 +8,7 @@ import { print } from "../graph/print.ts";
 import { moduleOf } from "../methods/paca.ts";
 import { dimsOf } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
-import type { FineTuneSpec } from "../spec/schema.ts";
+import type { FineTuneSpec } from "../spec/description.ts";
 import type { AdaptedLinear, ProgramInfo, TensorInfo } from "../train/engine.ts";
 
 /** What {@linkcode programInfo} takes beside the graph. */

@@ -10,9 +10,9 @@
 import { invariant, PacacError } from "../errors.ts";
 
 /** The forms of an adapter folder. */
-export const ADAPTER_FORMATS = ["peft", "paca", "lora"] as const;
+export const ADAPTER_FORMATS = ["peft", "paca", "lora"] as const satisfies readonly AdapterFormat[];
 /** One of them. */
-export type AdapterFormat = typeof ADAPTER_FORMATS[number];
+export type AdapterFormat = "peft" | "paca" | "lora";
 
 /** A linear layer that is adapted. */
 export interface AdaptedModule {

@@ -2,7 +2,7 @@
  * full: every weight of the model is trained, embeddings and norms included.
  * @module
  */
-import type { AdaptSpec } from "../spec/schema.ts";
+import type { AdaptSpec } from "../spec/description.ts";
 import type { Method } from "./method.ts";
 
 /** Full fine-tuning. */

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Graph, Tensor } from "../graph/graph.ts";
-import type { AdaptSpec } from "../spec/schema.ts";
+import type { AdaptSpec } from "../spec/description.ts";
 
 /** A tensor that a method trains. One that the graph holds already as a weight becomes trained itself. */
 export interface Trained {

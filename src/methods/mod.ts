@@ -2,7 +2,7 @@
  * All methods by name. A new method is a file of this folder and a line here.
  * @module
  */
-import type { AdaptSpec } from "../spec/schema.ts";
+import type { AdaptSpec } from "../spec/description.ts";
 import { full } from "./full.ts";
 import type { Method } from "./method.ts";
 import { paca } from "./paca.ts";

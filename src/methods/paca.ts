@@ -9,7 +9,7 @@ import { PacacError } from "../errors.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import { pacaLinear } from "../ops/paca_linear.ts";
 import { apply } from "../ops/op.ts";
-import type { AdaptSpec } from "../spec/schema.ts";
+import type { AdaptSpec } from "../spec/description.ts";
 import type { Method } from "./method.ts";
 
 type PacaSpec = Extract<AdaptSpec, { method: "paca" }>;

@@ -9,7 +9,7 @@ import { must } from "../errors.ts";
 import { elements, type Graph, type Role, type Tensor } from "../graph/graph.ts";
 import { methodOf } from "../methods/mod.ts";
 import type { Trained } from "../methods/method.ts";
-import type { AdaptSpec } from "../spec/schema.ts";
+import type { AdaptSpec } from "../spec/description.ts";
 
 /** Views start at multiples of this many elements: a cache line of float32. */
 const ALIGN = 16;

@@ -11,7 +11,7 @@ import { adamw, globalNorm } from "../ops/adamw.ts";
 import { add } from "../ops/add.ts";
 import { apply } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
-import type { TrainSpec } from "../spec/schema.ts";
+import type { TrainSpec } from "../spec/description.ts";
 import type { Adapted } from "./adapt.ts";
 
 /**

@@ -17,7 +17,7 @@ import { apply, type Op } from "../ops/op.ts";
 import { rmsNorm } from "../ops/rms_norm.ts";
 import { rope } from "../ops/rope.ts";
 import { swiglu } from "../ops/swiglu.ts";
-import type { Architecture, Repeat, Step } from "../spec/schema.ts";
+import type { Architecture, Repeat, Step } from "../spec/description.ts";
 
 /** Rows whose logits are computed in one go. */
 export const LOGITS_ROWS = 64;

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Graph } from "../graph/graph.ts";
-import type { Architecture, FineTuneSpec } from "../spec/schema.ts";
+import type { Architecture, FineTuneSpec } from "../spec/description.ts";
 import { adapt } from "./adapt.ts";
 import { differentiate } from "./differentiate.ts";
 import { lower } from "./lower.ts";

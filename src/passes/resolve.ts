@@ -9,7 +9,7 @@ import { dirname, isAbsolute, resolve as join } from "node:path";
 import { must } from "../errors.ts";
 import { readConfig, readJson, resolveModel } from "../formats/mod.ts";
 import { FAMILIES } from "../spec/families/mod.ts";
-import type { Architecture, FineTuneSpec } from "../spec/schema.ts";
+import type { Architecture, FineTuneSpec } from "../spec/description.ts";
 
 /** A model, ready to lower. */
 export interface ResolvedModel {

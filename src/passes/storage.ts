@@ -7,7 +7,7 @@
  */
 import type { Graph, Tensor } from "../graph/graph.ts";
 import { opOf } from "../ops/mod.ts";
-import type { TrainSpec } from "../spec/schema.ts";
+import type { TrainSpec } from "../spec/description.ts";
 
 /**
  * Sets the types.

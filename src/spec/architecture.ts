@@ -5,7 +5,7 @@
  * here, so that the error points at the line of the description that is wrong.
  * @module
  */
-import type { Architecture, Repeat, RopeScalingSpec, Step } from "./schema.ts";
+import type { Architecture, Repeat, RopeScalingSpec, Step } from "./description.ts";
 
 /** A value [tokens, width] of the architecture. */
 export interface Value {

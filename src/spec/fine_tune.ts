@@ -4,7 +4,14 @@
  * These functions only build data; src/spec/schema.ts judges it, so that an error can name the field's place.
  * @module
  */
-import type { AdaptSpec, Architecture, FineTuneSpec, ModelSpec, TrainSpec } from "./schema.ts";
+import type {
+  AdamwSpec,
+  AdaptSpec,
+  Architecture,
+  FineTuneSpec,
+  ModelSpec,
+  ScheduleSpec,
+} from "./description.ts";
 
 /** Settings of {@linkcode paca}. */
 export interface PacaOptions {
@@ -53,7 +60,7 @@ export interface AdamwOptions {
  * AdamW (Loshchilov and Hutter 2019).
  * @param options Learning rate, betas, epsilon, decay
  */
-export function adamw(options: AdamwOptions): TrainSpec["optimizer"] {
+export function adamw(options: AdamwOptions): AdamwSpec {
   const { learningRate, betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0, ...rest } = options;
   const [beta1, beta2] = betas;
   return { kind: "adamw", learningRate, beta1, beta2, epsilon, weightDecay, ...rest };
@@ -71,7 +78,7 @@ export interface CosineOptions {
  * Half a cosine from the full learning rate down, after a linear warm-up.
  * @param options Warm-up share, floor
  */
-export function cosine(options: CosineOptions = {}): TrainSpec["schedule"] {
+export function cosine(options: CosineOptions = {}): ScheduleSpec {
   const { warmup = 0, floor = 0, ...rest } = options;
   return { kind: "cosine", warmup, floor, ...rest };
 }
@@ -80,7 +87,7 @@ export function cosine(options: CosineOptions = {}): TrainSpec["schedule"] {
  * A constant learning rate, after a linear warm-up.
  * @param options Warm-up share
  */
-export function constant(options: { readonly warmup?: number } = {}): TrainSpec["schedule"] {
+export function constant(options: { readonly warmup?: number } = {}): ScheduleSpec {
   const { warmup = 0, ...rest } = options;
   return { kind: "constant", warmup, floor: 1, ...rest };
 }
@@ -100,9 +107,9 @@ export interface TrainOptions {
   /** Tokens a row. */
   readonly seqLen: number;
   /** Made by {@linkcode adamw}. */
-  readonly optimizer: TrainSpec["optimizer"];
+  readonly optimizer: AdamwSpec;
   /** Default constant(). */
-  readonly schedule?: TrainSpec["schedule"];
+  readonly schedule?: ScheduleSpec;
   /** Type of frozen weights and kept activations; default f32. */
   readonly storage?: "f32" | "bf16";
   /** Micro-batches a step; default 1. */

@@ -11,7 +11,8 @@ import type { $ZodIssue } from "zod/v4/core";
 import { PacacError } from "../errors.ts";
 import { near } from "../knobs.ts";
 import { evaluateSpec } from "./evaluate.ts";
-import { fineTuneSchema, type FineTuneSpec } from "./schema.ts";
+import type { FineTuneSpec } from "./description.ts";
+import { fineTuneSchema } from "./schema.ts";
 
 /** A model description that passed every check. */
 export interface LoadedSpec {

@@ -1,8 +1,9 @@
 /**
- * The model description as data: what a spec file evaluates to, and its zod schema.
+ * The zod schema of a model description: what the data of a spec file must look like (src/spec/description.ts has the types).
  * @module
  */
 import { z } from "zod";
+import type { FineTuneSpec } from "./description.ts";
 
 const identifier = z.string().regex(
   /^[a-z][a-z0-9_-]{0,62}$/,
@@ -11,7 +12,7 @@ const identifier = z.string().regex(
 const count = z.int().min(1);
 
 /** Rotary frequencies' scaling. */
-export const ropeScalingSchema = z.discriminatedUnion("type", [
+const ropeScalingSchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("default") }),
   z.strictObject({ type: z.literal("linear"), factor: z.number().positive() }),
   z.strictObject({
@@ -92,7 +93,7 @@ const repeatSchema = z.strictObject({
 });
 
 /** A written-out architecture: token ids in, hidden states out, and the head that predicts. */
-export const architectureSchema = z.strictObject({
+const architectureSchema = z.strictObject({
   vocabSize: count,
   width: count,
   steps: z.array(z.union([repeatSchema, stepSchema])).min(1),
@@ -151,21 +152,4 @@ export const fineTuneSchema = z.strictObject({
   ]),
   adapt: adaptSchema,
   train: trainSchema,
-});
-
-/** A model description. */
-export type FineTuneSpec = z.infer<typeof fineTuneSchema>;
-/** A written-out architecture. */
-export type Architecture = z.infer<typeof architectureSchema>;
-/** One step of an architecture. */
-export type Step = z.infer<typeof stepSchema>;
-/** A repeated block. */
-export type Repeat = z.infer<typeof repeatSchema>;
-/** How the model is adapted. */
-export type AdaptSpec = z.infer<typeof adaptSchema>;
-/** How it is trained. */
-export type TrainSpec = z.infer<typeof trainSchema>;
-/** Where the model comes from. */
-export type ModelSpec = FineTuneSpec["model"];
-/** How rotary frequencies are stretched. */
-export type RopeScalingSpec = z.infer<typeof ropeScalingSchema>;
+}) satisfies z.ZodType<FineTuneSpec>;

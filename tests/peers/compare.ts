@@ -4,6 +4,7 @@
  * Needs a Python with torch, transformers and peft (--python, default python3). Writes the table and the JSON under tests/bench/results.
  * @module
  */
+// deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
 import { parseArgs } from "node:util";
 import { cpus } from "node:os";
 import { inRepository } from "../support/paths.ts";

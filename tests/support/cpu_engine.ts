@@ -14,7 +14,7 @@ import { constantValues } from "../../src/graph/recipes.ts";
 import { place } from "../../src/passes/place.ts";
 import { select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
-import type { FineTuneSpec } from "../../src/spec/schema.ts";
+import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { type IsaName, isasOf } from "../../src/targets/cpu/isas.ts";
 import { cpuTarget } from "../../src/targets/cpu/mod.ts";
 import type { Plan } from "../../src/targets/plan.ts";

@@ -3,9 +3,9 @@
  * @module
  */
 import { inRepository } from "./paths.ts";
-import { openSafetensors, readConfig, readFloat32, readInt32 } from "../../src/formats/mod.ts";
+import { openSafetensors, readFloat32, readInt32 } from "../../src/formats/mod.ts";
 import type { SafetensorsFile } from "../../src/formats/mod.ts";
-import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/schema.ts";
+import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/description.ts";
 import type { Batch, Engine } from "../../src/train/engine.ts";
 import { relativeError } from "./compare.ts";
 

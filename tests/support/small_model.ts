@@ -5,7 +5,7 @@
 import type { Graph } from "../../src/graph/graph.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
 import { llama, type LlamaConfig } from "../../src/spec/families/llama.ts";
-import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/schema.ts";
+import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/description.ts";
 
 /** A llama that prints on a page. */
 export const TINY: LlamaConfig = {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { openSafetensors, openWeights, readFloat32, readInt32 } from "../../src/formats/mod.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
 import { resolve } from "../../src/passes/resolve.ts";
-import type { FineTuneSpec } from "../../src/spec/schema.ts";
+import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { relativeError } from "../support/compare.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { inRepository } from "../support/paths.ts";

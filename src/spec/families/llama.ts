@@ -14,7 +14,7 @@ import {
   rope,
   swiGlu,
 } from "../architecture.ts";
-import type { Architecture, RopeScalingSpec } from "../schema.ts";
+import type { Architecture, RopeScalingSpec } from "../description.ts";
 
 /** What a llama's config.json says. */
 export interface LlamaConfig {

@@ -9,11 +9,13 @@ import { Interpreter } from "./interpret.ts";
 
 /** Runs a graph by interpretation. */
 export class ReferenceEngine implements Engine {
+  /** What the program is. */
   readonly info: ProgramInfo;
   readonly #graph: Graph;
   readonly #interpreter: Interpreter;
 
   /**
+   * Allocates a graph's tensors.
    * @param graph The graph after the passes
    * @param info The program's description
    */

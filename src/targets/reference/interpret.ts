@@ -13,7 +13,10 @@ export class Interpreter {
   readonly #graph: Graph;
   readonly #values = new Map<Tensor, Values>();
 
-  /** @param graph A verified graph; its constants are filled, all else is 0 */
+  /**
+   * Allocates a graph's tensors.
+   * @param graph A verified graph; its constants are filled, all else is 0
+   */
   constructor(graph: Graph) {
     this.#graph = graph;
     // A weight that became trained is a view of a later tensor: bases first.
