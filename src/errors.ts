@@ -113,7 +113,7 @@ export function must<T>(value: T | undefined | null, what: string): T {
  * A place as `file:line:column (field)`, or "" where nothing is known.
  * @param place The place
  */
-export function formatPlace(place: Place): string {
+function formatPlace(place: Place): string {
   let text = place.file ?? "";
   if (place.line !== undefined) text += `:${place.line}`;
   if (place.column !== undefined) text += `:${place.column}`;

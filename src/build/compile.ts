@@ -5,6 +5,7 @@
 import { Cache, keyOf } from "./cache.ts";
 import { runCompiler } from "./compiler.ts";
 import { Headers } from "./headers.ts";
+import { precompile, WORTH_IT } from "./precompiled.ts";
 import { findToolchain, NATIVE, SYSTEM_INCLUDES, type Toolchain } from "./toolchain.ts";
 
 /** A source to compile. */
@@ -143,8 +144,20 @@ export async function compileAll(
   // What takes longest (Node-API's headers, long texts) starts first and does not keep one processor busy at the end.
   const weight = ({ source }: Source) => source.length + (source.includes("<napi.h>") ? 1e9 : 0);
   missing.sort((a, b) => weight(b) - weight(a));
+  const includes = [`-I${NATIVE}`, ...SYSTEM_INCLUDES.map((folder) => `-isystem${folder}`)];
+  const common = [...flags, ...includes];
+  const isKernel = ({ source }: Source) => source.includes('#include "cpu/');
+  const precompiled = missing.filter(isKernel).length < WORTH_IT
+    ? []
+    : await precompile(toolchain, {
+      cache,
+      headers,
+      flags: common,
+      signal: options.signal,
+    });
   let done = 0;
   await inParallel(missing, options.signal, async (job, signal) => {
+    const flags = isKernel(job) ? [...common, ...precompiled] : common;
     await compileOne(job, { toolchain, cache, flags, signal });
     options.onProgress?.({ done: ++done, total: missing.length, file: job.file });
   });
@@ -194,8 +207,7 @@ async function compileOne(
   try {
     // Messages then name the generated file, not the temporary one.
     Deno.writeTextFileSync(text, `#line 1 ${JSON.stringify(job.file)}\n${job.source}`);
-    const includes = [`-I${NATIVE}`, ...SYSTEM_INCLUDES.map((folder) => `-isystem${folder}`)];
-    const args = [...flags, ...includes, "-c", text, "-o", temporary];
+    const args = [...flags, "-c", text, "-o", temporary];
     await runCompiler(toolchain, { args, file: job.file, signal });
     cache.publish(temporary, job.object);
   } finally {

@@ -155,7 +155,7 @@ async function measureApart(
 }
 
 /** Full rows of arbitrary tokens, every one trained on: the work of a step does not depend on their values. */
-export function madeUpBatch(info: ProgramInfo, number: number): Batch {
+function madeUpBatch(info: ProgramInfo, number: number): Batch {
   const size = info.batch * info.seqLen;
   const inputIds = Int32Array.from(
     { length: size },

@@ -77,7 +77,7 @@ export function generateCommand(): PlainCommand {
  * The description with one row a batch, and short rows.
  * @param loaded The description
  */
-export function oneRow(loaded: LoadedSpec): LoadedSpec {
+function oneRow(loaded: LoadedSpec): LoadedSpec {
   const { spec } = loaded;
   const train = {
     ...spec.train,

@@ -60,7 +60,7 @@ export interface KernelContext {
  * @param planned The call
  * @param options Instruction set, renderer, the target's name
  */
-export function renderKernel(planned: PlannedCall, options: RenderKernelOptions): KernelSource {
+function renderKernel(planned: PlannedCall, options: RenderKernelOptions): KernelSource {
   const { call, kernel, values } = planned;
   const { isa, renderer, target, memo } = options;
   const extension = target === "cuda" ? "cu" : "cpp";

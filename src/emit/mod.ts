@@ -11,7 +11,7 @@ import { Renderer } from "./render.ts";
 import { emitSchedule, type EmittedFile } from "./schedule.ts";
 
 export { formatCpp, type Memo } from "./format.ts";
-export { type KernelContext, type KernelSource, renderKernel } from "./kernel_source.ts";
+export type { KernelContext, KernelSource } from "./kernel_source.ts";
 export type { Plan, PlannedCall } from "./plan.ts";
 export { Renderer, TEMPLATES } from "./render.ts";
 export type { EmittedFile } from "./schedule.ts";

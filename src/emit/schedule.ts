@@ -74,9 +74,11 @@ function scheduleContext(plan: Plan, names: Names): Record<string, unknown> {
   const writer = new PhaseWriter(names.table, symbolOf);
   const phases = PHASES.map((phase) => {
     const calls = plan.calls.filter((planned) => planned.phase === phase);
-    const lines = sectionsOf(calls, { phase, symbolOf }).flatMap((section, i) =>
-      writer.section(section, `${phase}_tensors${i}`)
-    );
+    const lines = sectionsOf(calls, { phase, symbolOf }).flatMap((section, i) => {
+      const outside = i > 0 && section.kind === "calls" && section.layer < 0;
+      const heading = outside ? ["// Outside the layers."] : [];
+      return [...heading, ...writer.section(section, `${phase}_tensors${i}`)];
+    });
     return { name: phase, comment: PHASE_COMMENTS[phase], lines };
   }).filter(({ lines }) => lines.length > 0);
   return {

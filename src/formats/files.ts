@@ -10,7 +10,7 @@ import { type ErrorCode, PacacError, type Place } from "../errors.ts";
  * @param file The file
  * @param options The error underneath
  */
-export function ioError(
+function ioError(
   what: string,
   file: string,
   options: { readonly cause: unknown },

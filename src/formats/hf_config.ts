@@ -22,7 +22,7 @@ export type RopeScaling =
   };
 
 /** Architectures that are known, by `model_type`. */
-export const KNOWN_FAMILIES = ["llama", "mistral", "qwen2"] as const;
+const KNOWN_FAMILIES = ["llama", "mistral", "qwen2"] as const;
 /** One of them. */
 export type Family = typeof KNOWN_FAMILIES[number];
 

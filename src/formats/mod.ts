@@ -34,7 +34,6 @@ export { fileSize, isFolder, join, readJson } from "./files.ts";
 export {
   checkWindow,
   type Family,
-  KNOWN_FAMILIES,
   type LlamaConfig,
   parseConfig,
   readConfig,

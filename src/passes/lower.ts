@@ -20,7 +20,7 @@ import { swiglu } from "../ops/swiglu.ts";
 import type { Architecture, Repeat, Step } from "../spec/description.ts";
 
 /** Rows whose logits are computed in one go. */
-export const LOGITS_ROWS = 64;
+const LOGITS_ROWS = 64;
 
 /** What {@linkcode lower} takes beside the architecture. */
 export interface LowerOptions {

@@ -76,7 +76,7 @@ function outlives(tensor: Tensor): boolean {
  * Lifetimes of the tensors that live within a step, in order of first use.
  * @param calls Kernel calls in order
  */
-export function lifetimes(calls: readonly PlannedCall[]): Lifetime[] {
+function lifetimes(calls: readonly PlannedCall[]): Lifetime[] {
   const found = new Map<Tensor, Lifetime>();
   calls.forEach(({ call }, index) => {
     for (const { tensor } of call.operands) {

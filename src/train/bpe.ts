@@ -20,7 +20,7 @@ const PIECES = /'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!
  * A printable stand-in for each byte, as GPT-2's vocabularies write bytes: printable Latin-1 stands for itself, the rest
  * follows from U+0100 on.
  */
-export function byteLetters(): string[] {
+function byteLetters(): string[] {
   const printable = (byte: number) =>
     (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   let next = 256;

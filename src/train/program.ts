@@ -6,7 +6,7 @@ import { invariant, PacacError } from "../errors.ts";
 import type { AdaptedLinear, ProgramInfo, TensorInfo } from "./engine.ts";
 
 /** Flat vectors that all trained parameters, their gradients, moments and anchors are views of. */
-export const FLAT_TENSORS = ["parameters", "gradients", "moment1", "moment2", "anchor"] as const;
+const FLAT_TENSORS = ["parameters", "gradients", "moment1", "moment2", "anchor"] as const;
 
 /** Suffix of a parameter's gradient. */
 export const GRADIENT_SUFFIX = ".grad";

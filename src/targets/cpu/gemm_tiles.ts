@@ -117,7 +117,14 @@ export function operandBytes(call: KernelCall): number {
  * @param bytes Bytes moved
  */
 export function costText(flops: number, bytes: number): string {
-  return `${(flops / 1e9).toPrecision(3)} GFLOP, ${(bytes / 1e6).toPrecision(3)} MB`;
+  return `${scaled(flops)}FLOP over ${scaled(bytes)}B`;
+}
+
+const PREFIXES = ["", "k", "M", "G", "T"];
+
+function scaled(value: number): string {
+  const power = value < 1000 ? 0 : Math.min(PREFIXES.length - 1, Math.floor(Math.log10(value) / 3));
+  return `${Number((value / 1000 ** power).toPrecision(3))} ${PREFIXES[power]}`;
 }
 
 /**

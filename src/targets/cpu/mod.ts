@@ -26,7 +26,7 @@ import { swiglu } from "./kernels/swiglu.ts";
 import { swigluBackward } from "./kernels/swiglu_backward.ts";
 
 /** Every kernel of the target. */
-export const CPU_KERNELS: readonly Kernel[] = [
+const CPU_KERNELS: readonly Kernel[] = [
   documents,
   embed,
   embedBackward,

@@ -3,6 +3,7 @@
  * the face of a kernel that has nothing to tune.
  * @module
  */
+import { costText } from "./gemm_tiles.ts";
 import { invariant } from "../../errors.ts";
 import { bytesOf } from "../../graph/graph.ts";
 import { opOf } from "../../ops/mod.ts";
@@ -55,14 +56,7 @@ export function traffic(call: KernelCall): { flops: number; bytes: number } {
  */
 export function workOf(call: KernelCall): string {
   const { flops, bytes } = traffic(call);
-  return `${scaled(flops)}FLOP over ${scaled(bytes)}B`;
-}
-
-const PREFIXES = ["", "k", "M", "G", "T"];
-
-function scaled(value: number): string {
-  const power = value < 1000 ? 0 : Math.min(PREFIXES.length - 1, Math.floor(Math.log10(value) / 3));
-  return `${Number((value / 1000 ** power).toPrecision(3))} ${PREFIXES[power]}`;
+  return costText(flops, bytes);
 }
 
 /**
