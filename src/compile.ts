@@ -4,11 +4,16 @@
  */
 import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
 import { cpuInfo } from "./build/processor.ts";
-import { emitBindings } from "./emit/bindings.ts";
 import { programInfo } from "./emit/info.ts";
-import { CONSTANTS_FILE, emitProgram, type GeneratedFile, writeGenerated } from "./emit/mod.ts";
+import {
+  CONSTANTS_FILE,
+  emitProgram,
+  emitTypescript,
+  type GeneratedFile,
+  writeGenerated,
+} from "./emit/mod.ts";
 import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
-import { emitTrainer, GRAPH_FILE } from "./emit/trainer.ts";
+import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
 import { print } from "./graph/print.ts";
@@ -187,15 +192,18 @@ interface WriteOptions {
   readonly progress: ((text: string) => void) | undefined;
 }
 
-function writeReference(plan: Plan, { text, outDir, timer }: WriteOptions): Promise<boolean> {
+async function writeReference(
+  plan: Plan,
+  { text, outDir, timer }: WriteOptions,
+): Promise<boolean> {
+  const written = await emitTypescript(plan.info, { memo: new Cache() });
   writeGenerated(outDir, [
+    ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
-    { file: "bindings.ts", content: emitBindings(plan.info) },
-    { file: "trainer.ts", content: emitTrainer(plan.info) },
     { file: "plan.txt", content: text },
   ]);
   timer.lap("emit");
-  return Promise.resolve(true);
+  return true;
 }
 
 async function writeNative(
@@ -216,12 +224,15 @@ async function writeNative(
   timer.lap("build");
   await probeAddon(built.path, { cache });
   timer.lap("probe");
-  const bindings = { addon: built.name, constants: constants.places };
+  const written = await emitTypescript(plan.info, {
+    addon: built.name,
+    constants: constants.places,
+    memo: cache,
+  });
   writeGenerated(outDir, [
     ...files,
     { file: CONSTANTS_FILE, content: constants.bytes },
-    { file: "bindings.ts", content: emitBindings(plan.info, bindings) },
-    { file: "trainer.ts", content: emitTrainer(plan.info) },
+    ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
   ], { keep: [built.name] });
   timer.lap("bindings");

@@ -27,7 +27,7 @@ for (const name of ["README.md", "deno.json"]) {
 }
 const below = (...folders: string[]): rules.Files =>
   new Map([...everything].filter(([path]) => folders.some((one) => path.startsWith(`${one}/`))));
-const src = below("src");
+const src: rules.Files = new Map([...below("src")].filter(([path]) => path.endsWith(".ts")));
 
 const FACES = ["src/mod.ts", "src/train/mod.ts", "src/targets/reference/mod.ts"];
 
@@ -154,11 +154,25 @@ const TIDY: readonly Tidy[] = [
     canaries: [() => rules.unusedCodes(file("src/errors.ts", '"io"'), ["io"])],
   },
   {
+    name: "src/README.md names files that are there",
+    tree: () => rules.deadPaths(everything.get("src/README.md") ?? "`no/page`", exists),
+    canaries: [() => rules.deadPaths("see `ops/gone.ts`", exists)],
+  },
+  {
     name: "a commit that says [same] leaves golden files as they are",
     tree: lastCommit,
     canaries: [() => rules.notSame("Rename a pass [same]", ["tests/golden/generated/linear.cpp"])],
   },
 ];
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(inRepository(path));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The last commit's complaint; nothing where there is no git or no commit before it. */
 function lastCommit(): string[] {

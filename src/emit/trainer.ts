@@ -4,13 +4,11 @@
  */
 import { StructureKind } from "ts-morph";
 import type { ProgramInfo } from "../train/engine.ts";
+import { GRAPH_FILE } from "./graph_file.ts";
 import { headerOf, printTs, TRAIN_LIBRARY } from "./bindings.ts";
 
 /** Where the reference target's interpreter is imported from. */
 const REFERENCE_LIBRARY = "@pacac/pacac/reference";
-
-/** File of the graph that the reference target interprets. */
-export const GRAPH_FILE = "program.graph";
 
 /**
  * trainer.ts of a program.

@@ -7,7 +7,7 @@
  */
 import { dirname, isAbsolute, resolve as join } from "node:path";
 import { must } from "../errors.ts";
-import { readConfig, readJson, resolveModel } from "../formats/mod.ts";
+import { checkWindow, readConfig, readJson, resolveModel } from "../formats/mod.ts";
 import { FAMILIES } from "../spec/families/mod.ts";
 import type { Architecture, FineTuneSpec } from "../spec/description.ts";
 
@@ -46,6 +46,7 @@ export function resolve(spec: FineTuneSpec, { path, weights }: ResolveOptions): 
     ...(weights === undefined ? {} : { weights }),
   });
   const config = readConfig(configPath);
+  checkWindow(config, { seqLen: spec.train.seqLen, file: configPath });
   const family = must(FAMILIES[config.modelType], `family ${config.modelType}`);
   const local = model.source.startsWith(".") || isAbsolute(model.source);
   return {

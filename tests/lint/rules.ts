@@ -246,3 +246,14 @@ export function notSame(message: string, changed: readonly string[]): string[] {
   if (!message.includes("[same]")) return [];
   return changed.map((path) => `${path} changed in a commit that says [same]`);
 }
+
+/**
+ * Paths in backticks of a page that are not there. Names in capitals stand for any name.
+ * @param page The page's text
+ * @param exists Whether a path from the repository's root is there
+ */
+export function deadPaths(page: string, exists: (path: string) => boolean): string[] {
+  return [...page.matchAll(/`([\w./]+\/[\w./]*|\w+\.(?:ts|json))`/g)].map(([, path]) => path)
+    .filter((path) => !/[A-Z]{3}/.test(path) && !exists(path) && !exists(`src/${path}`))
+    .map((path) => `${path} is named and not there`);
+}
