@@ -8,7 +8,7 @@ import { invariant } from "../errors.ts";
 import { OPS } from "../ops/mod.ts";
 import type { CallOperand, Isa, KernelCall } from "../targets/target.ts";
 import { formatCpp, type Memo } from "./format.ts";
-import type { PlannedCall } from "./plan.ts";
+import type { PlannedCall } from "../targets/plan.ts";
 import { cFloat, type Renderer } from "./render.ts";
 
 /** C++ type of an element. */

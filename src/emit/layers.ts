@@ -7,7 +7,7 @@
  */
 import type { Phase } from "../graph/graph.ts";
 import { must } from "../errors.ts";
-import type { PlannedCall } from "./plan.ts";
+import type { PlannedCall } from "../targets/plan.ts";
 
 /** Calls of one layer that follow one another. */
 interface Group {

@@ -6,13 +6,12 @@ import { type ConstantPlace, type Constants, constantsOf } from "./constants.ts"
 import type { Memo } from "./format.ts";
 import { renderKernels } from "./kernel_source.ts";
 import type { ProgramInfo } from "../train/engine.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "../targets/plan.ts";
 import { Renderer } from "./render.ts";
 import { emitSchedule, type EmittedFile } from "./schedule.ts";
 
 export { formatCpp, type Memo } from "./format.ts";
 export type { KernelContext, KernelSource } from "./kernel_source.ts";
-export type { Plan, PlannedCall } from "./plan.ts";
 export { Renderer, TEMPLATES } from "./render.ts";
 export type { EmittedFile } from "./schedule.ts";
 export { type GeneratedFile, writeGenerated } from "./write.ts";

@@ -6,7 +6,7 @@ import { invariant, must } from "../errors.ts";
 import { elements, type Phase } from "../graph/graph.ts";
 import { formatCpp, type Memo } from "./format.ts";
 import { type Section, sectionsOf } from "./layers.ts";
-import type { Plan, PlannedCall } from "./plan.ts";
+import type { Plan, PlannedCall } from "../targets/plan.ts";
 import type { Renderer } from "./render.ts";
 import { checkRanges, type TensorTable, tensorTable } from "./tensor_table.ts";
 

@@ -5,7 +5,7 @@
 import { invariant, must } from "../errors.ts";
 import { elements, type Tensor } from "../graph/graph.ts";
 import type { ProgramInfo } from "../train/engine.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "../targets/plan.ts";
 
 /** One row. */
 export interface TensorRow {

@@ -6,7 +6,7 @@
  * @module
  */
 import { elements, Graph, type Phase, type Role, type Tensor } from "../../src/graph/graph.ts";
-import type { Plan, PlannedCall } from "../../src/emit/plan.ts";
+import type { Plan, PlannedCall } from "../../src/targets/plan.ts";
 import { Renderer, TEMPLATES } from "../../src/emit/render.ts";
 import type { CallOperand, Isa, Kernel } from "../../src/targets/target.ts";
 import type { ProgramInfo } from "../../src/train/engine.ts";
