@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { buildAddon, Cache, loadAddon } from "../../src/build/mod.ts";
 import { PacacError } from "../../src/errors.ts";
-import { emitProgram, type Plan } from "../../src/emit/mod.ts";
+import { emitProgram } from "../../src/emit/mod.ts";
+import type { Plan } from "../../src/targets/plan.ts";
 import { NativeEngine, type NativeModule } from "../../src/train/native_engine.ts";
 import type { Batch } from "../../src/train/engine.ts";
 import { PLAIN, SIZE, testRenderer, toyPlan } from "./fixture.ts";
