@@ -116,7 +116,7 @@ const lines = [
     cpus()[0]?.model
   }, ${cpus().length} threads; median of ${values.rounds} rounds in turn`,
   "",
-  "| | tokens/s | to PyTorch PaCA eager | peak RSS | before the first step | share of FMA peak |",
+  "| | tokens/s | to PyTorch PaCA eager | peak RSS | warm-up: first step, or compile from a warm cache | share of FMA peak |",
   "|---|---|---|---|---|---|",
   ...table.map((row) =>
     `| ${row.who} | ${row.tokensPerSecond.toFixed(0)} | ${

@@ -93,6 +93,26 @@ Deno.test("determinism: two runs save the same bits", async () => {
   }
 });
 
+Deno.test("resume: a run that went through a checkpoint ends with the same bits", async () => {
+  const { plan } = smallPlan();
+  const dir = await Deno.makeTempDir({ prefix: "pacac-test-" });
+  const engines = [await openPlan(plan), await openPlan(plan), await openPlan(plan)];
+  try {
+    const [whole, first, second] = engines.map(fill);
+    for (let i = 0; i < 4; i++) await whole.step(batchOf(i));
+    for (let i = 0; i < 2; i++) await first.step(batchOf(i));
+    await first.saveCheckpoint(dir);
+    await second.loadCheckpoint(dir);
+    for (let i = 2; i < 4; i++) await second.step(batchOf(i));
+    for (const name of ["parameters", "moment1", "moment2"]) {
+      assert.deepEqual(engines[2].read(name), engines[0].read(name), name);
+    }
+  } finally {
+    engines.forEach((engine) => engine.dispose());
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("verify_plan finds planted overlaps", () => {
   const { graph, plan } = smallPlan();
   const kept = plan.calls.flatMap(({ call }) => call.operands).find(({ tensor, written }) =>
