@@ -63,7 +63,7 @@ export function place(graph: Graph, calls: readonly PlannedCall[], threads: numb
     offsets,
     arenaBytes: end,
     scratch,
-    peak: peakByKind(persistent, placed, end, top - scratch.offset),
+    peak: peakByKind({ persistent, placed, calls, arena: end, scratch: top - scratch.offset }),
   };
 }
 
@@ -108,12 +108,17 @@ function lowestFree(
   return offset;
 }
 
+interface PeakOptions {
+  readonly persistent: readonly Tensor[];
+  readonly placed: readonly Placed[];
+  readonly calls: readonly PlannedCall[];
+  readonly arena: number;
+  readonly scratch: number;
+}
+
 /** Bytes by role at the call where most are alive; `gaps` is what fragmentation costs. */
 function peakByKind(
-  persistent: readonly Tensor[],
-  placed: readonly Placed[],
-  arena: number,
-  scratch: number,
+  { persistent, placed, calls, arena, scratch }: PeakOptions,
 ): Record<string, number> {
   const kinds: Record<string, number> = { scratch };
   for (const tensor of persistent) {
@@ -124,7 +129,8 @@ function peakByKind(
   const moments = [...new Set(placed.map(({ first }) => first))];
   const sizes = moments.map(size);
   const widest = moments[sizes.indexOf(Math.max(...sizes))] ?? 0;
-  const kept = (lifetime: Lifetime) => lifetime.last - lifetime.first > 2;
+  const kept = ({ first, last }: Lifetime) =>
+    calls[first].phase === "forward" && calls[last].phase === "backward";
   for (const lifetime of alive(widest)) {
     const kind = kept(lifetime) ? "kept activations" : "passing activations";
     kinds[kind] = (kinds[kind] ?? 0) + lifetime.bytes;
