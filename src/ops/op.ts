@@ -25,7 +25,7 @@ export type Values = Float64Array | Int32Array;
 /** Operands of a reference by name; an absent optional operand is not there. */
 export type Operands = Readonly<Record<string, Values>>;
 
-/** What one execution costs. `bytes` counts elements touched once, at 4 bytes unless the op says otherwise. */
+/** What one execution costs; kernels say what they move. */
 export interface Cost {
   readonly flops: number;
 }

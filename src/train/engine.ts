@@ -49,14 +49,6 @@ export interface AdaptedLinear {
   readonly indices: string;
 }
 
-/** Values that a constant tensor is filled with at load. */
-export interface ConstantInfo {
-  /** The tensor. */
-  readonly name: string;
-  /** Computes them, as many as the tensor has. */
-  readonly values: () => Float32Array;
-}
-
 /** AdamW's settings from the model description. */
 export interface AdamwSettings {
   /** Which optimiser this is. */

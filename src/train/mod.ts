@@ -27,7 +27,6 @@ export type {
   AdamwSettings,
   AdaptedLinear,
   Batch,
-  ConstantInfo,
   DType,
   Engine,
   ProgramInfo,

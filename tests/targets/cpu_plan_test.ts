@@ -124,14 +124,19 @@ Deno.test("verify_plan finds planted overlaps", () => {
     offsets: new Map(plan.offsets).set(tensor, offset),
   });
   const other = plan.offsets.get(graph.get("model.layers.1.attended").id) ?? 0;
+  const parameters = plan.offsets.get(graph.get("parameters").id) ?? 0;
+  // By what the error must say.
   const faults: Record<string, typeof plan> = {
-    "over something that is read later": moved(kept.tensor.id, other),
-    "over the parameters": moved(kept.tensor.id, plan.offsets.get(graph.get("parameters").id) ?? 0),
-    "over scratch": moved(kept.tensor.id, plan.scratch.offset),
-    "outside": moved(kept.tensor.id, plan.arenaBytes),
+    "whose bytes were written over": moved(kept.tensor.id, other),
+    "over something lasting": moved(kept.tensor.id, parameters),
+    "x_p over something lasting": moved(kept.tensor.id, plan.scratch.offset),
+    "lies outside the arena": moved(kept.tensor.id, plan.arenaBytes),
   };
   verifyPlan(graph, plan.calls, plan);
-  for (const [what, faulty] of Object.entries(faults)) {
-    assert.throws(() => verifyPlan(graph, plan.calls, faulty), Error, what);
+  for (const [message, faulty] of Object.entries(faults)) {
+    assert.throws(
+      () => verifyPlan(graph, plan.calls, faulty),
+      { name: "Bug", message: new RegExp(message) },
+    );
   }
 });
