@@ -5,7 +5,15 @@
 import { inRepository } from "./paths.ts";
 import { openSafetensors, readFloat32, readInt32 } from "../../src/formats/mod.ts";
 import type { SafetensorsFile } from "../../src/formats/mod.ts";
-import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/description.ts";
+import {
+  adamw,
+  fineTune,
+  type FineTuneSpec,
+  fromPretrained,
+  full,
+  paca,
+  type TrainSpec,
+} from "../../src/mod.ts";
 import type { Batch, Engine } from "../../src/train/engine.ts";
 import { relativeError } from "./compare.ts";
 
@@ -77,36 +85,21 @@ export function goldenSpec(
 ): FineTuneSpec {
   const { settings, batch, seqLen } = golden;
   const targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-  const adapt: AdaptSpec = method === "full" ? { method, seed: 0 } : {
-    method: "paca",
-    rank: settings.rank,
-    alpha: settings.alpha,
-    targets,
-    seed: 0,
-    parametrisation: method === "paca_delta" ? "delta" : "weight",
-  };
-  return {
+  const { rank, alpha, lr, betas, eps, weight_decay, clip_norm } = settings;
+  const parametrisation = method === "paca_weight" ? "weight" : "delta";
+  return fineTune({
     name: "golden",
-    model: { kind: "pretrained", source: golden.folder },
-    adapt,
+    model: fromPretrained(golden.folder),
+    adapt: method === "full" ? full() : paca({ rank, alpha, targets, parametrisation }),
     train: {
       batch,
       seqLen,
-      optimizer: {
-        kind: "adamw",
-        learningRate: settings.lr,
-        beta1: settings.betas[0],
-        beta2: settings.betas[1],
-        epsilon: settings.eps,
-        weightDecay: settings.weight_decay,
-      },
-      schedule: { kind: "constant", warmup: 0, floor: 1 },
+      optimizer: adamw({ learningRate: lr, betas, epsilon: eps, weightDecay: weight_decay }),
       storage,
-      accumulate: 1,
-      maxGradNorm: settings.clip_norm,
+      maxGradNorm: clip_norm,
       recompute: method === "full" ? 2 : 0,
     },
-  };
+  });
 }
 
 /**

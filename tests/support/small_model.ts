@@ -3,6 +3,7 @@
  * @module
  */
 import type { Graph } from "../../src/graph/graph.ts";
+import { adamw, fineTune } from "../../src/mod.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
 import { llama, type LlamaConfig } from "../../src/spec/families/llama.ts";
 import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/description.ts";
@@ -55,28 +56,13 @@ export function smallSpec(options: SmallOptions = {}): FineTuneSpec {
     recompute = 0,
     storage = "f32",
   } = options;
-  return {
+  const optimizer = adamw({ learningRate: 1e-3 });
+  return fineTune({
     name: "tiny",
-    model: { kind: "architecture", architecture: llama(config), folder: "" },
+    model: llama(config),
     adapt,
-    train: {
-      batch,
-      seqLen,
-      recompute,
-      storage,
-      optimizer: {
-        kind: "adamw",
-        learningRate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weightDecay: 0,
-      },
-      schedule: { kind: "constant", warmup: 0, floor: 1 },
-      accumulate: 1,
-      maxGradNorm: 1,
-    },
-  };
+    train: { batch, seqLen, recompute, storage, optimizer },
+  });
 }
 
 /**

@@ -5,9 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { openSafetensors, openWeights, readFloat32, readInt32 } from "../../src/formats/mod.ts";
+import { adamw, fineTune, type FineTuneSpec, fromPretrained, paca } from "../../src/mod.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
 import { resolve } from "../../src/passes/resolve.ts";
-import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { relativeError } from "../support/compare.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { inRepository } from "../support/paths.ts";
@@ -26,42 +26,26 @@ const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
   }
 });
 
-/** Allowed relative errors by storage type. */
+/**
+ * Allowed relative errors by storage type: about five times what AVX2 gives in float32, one and a half times in bf16, and within
+ * what was asked for (losses to 1e-3 and 1e-2). `final` is D after AdamW, whose first steps magnify small gradients' errors.
+ */
 const LIMITS = {
-  f32: { losses: 1e-3, norms: 1e-3, gradients: 2e-3, logits: 1e-3, final: 2e-2 },
-  bf16: { losses: 1e-2, norms: 5e-2, gradients: 1e-1, logits: 5e-2, final: 2e-1 },
+  f32: { losses: 1e-5, norms: 1e-5, gradients: 6e-5, logits: 1e-5, final: 4e-3 },
+  bf16: { losses: 1e-2, norms: 3e-2, gradients: 8e-2, logits: 1.5e-2, final: 1.6e-1 },
 } as const;
 
 function specOf(storage: "f32" | "bf16"): FineTuneSpec {
-  return {
+  return fineTune({
     name: "smollm2",
-    model: { kind: "pretrained", source: WEIGHTS },
-    adapt: {
-      method: "paca",
+    model: fromPretrained(WEIGHTS),
+    adapt: paca({
       rank: 16,
       alpha: 32,
-      seed: 0,
-      parametrisation: "delta",
       targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-    },
-    train: {
-      batch: BATCH,
-      seqLen: SEQ_LEN,
-      storage,
-      optimizer: {
-        kind: "adamw",
-        learningRate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weightDecay: 0,
-      },
-      schedule: { kind: "constant", warmup: 0, floor: 1 },
-      accumulate: 1,
-      maxGradNorm: 1,
-      recompute: 0,
-    },
-  };
+    }),
+    train: { batch: BATCH, seqLen: SEQ_LEN, storage, optimizer: adamw({ learningRate: 1e-3 }) },
+  });
 }
 
 for (const storage of ["f32", "bf16"] as const) {
