@@ -26,6 +26,11 @@ import type { FineTuneSpec } from "./spec/description.ts";
 import { ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
 import type { Plan } from "./targets/plan.ts";
+import {
+  interpretedPlacement,
+  REFERENCE_MACHINE,
+  referenceTarget,
+} from "./targets/reference/target.ts";
 import type { Isa } from "./targets/target.ts";
 
 /** What {@linkcode compile} takes beside the description. */
@@ -80,12 +85,13 @@ export async function compile(
     timer.lap(pass);
     after(pass, graph);
   });
-  const target = cpuTarget(isa);
+  const interpreted = targetName === "reference";
+  const target = interpreted ? referenceTarget : cpuTarget(isa);
   const calls = select(graph, target);
   timer.lap("select");
-  const placement = place(graph, calls, threads);
+  const placement = interpreted ? interpretedPlacement(graph) : place(graph, calls, threads);
   timer.lap("place");
-  verifyPlan(graph, calls, { ...placement, threads });
+  if (!interpreted) verifyPlan(graph, calls, { ...placement, threads });
   timer.lap("verify_plan");
   const info = programInfo(graph, {
     ...model,
@@ -94,12 +100,19 @@ export async function compile(
     arenaBytes: placement.arenaBytes,
     vocabSize: model.architecture.vocabSize,
   });
-  const plan: Plan = { ...placement, graph, target, threads, calls, info };
-  const machine = await machineOf(target.isa, { threads });
+  const plan: Plan = {
+    ...placement,
+    graph,
+    target,
+    threads: interpreted ? 1 : threads,
+    calls,
+    info,
+  };
+  const machine = interpreted ? REFERENCE_MACHINE : await machineOf(target.isa, { threads });
   timer.lap("machine");
   const summary = summarize(plan, machine);
   const text = planText(summary);
-  const write = targetName === "reference" ? writeReference : writeNative;
+  const write = interpreted ? writeReference : writeNative;
   const warm = build
     ? await write(plan, { text, outDir, timer, progress: options.onProgress })
     : true;

@@ -64,7 +64,10 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
     tokens: plan.info.batch * plan.info.seqLen,
     flops,
     arenaBytes: plan.arenaBytes,
-    mappedWeightBytes: weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    // The interpreter holds its own copies, in the arena's figure.
+    mappedWeightBytes: plan.target.name === "reference"
+      ? 0
+      : weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     peak: plan.peak,
     predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, machine).seconds, 0),
     machine,
@@ -116,7 +119,7 @@ export function planText(summary: PlanSummary): string {
   const step = summary.flops.forward + summary.flops.backward + summary.flops.update;
   const seconds = summary.predictedSeconds;
   const lines = [
-    `${summary.name} on ${summary.target} (${summary.isa}, ${summary.threads} threads)`,
+    `${summary.name} on ${summary.target} (${summary.isa}, ${threads(summary.threads)})`,
     "",
     "model",
     row("parameters", summary.parameters.toLocaleString("en")),
@@ -142,7 +145,9 @@ export function planText(summary: PlanSummary): string {
     "memory",
     row("arena", bytes(summary.arenaBytes)),
     ...Object.entries(summary.peak).map(([kind, size]) => row(`  ${kind}`, bytes(size))),
-    row("mapped weights", bytes(summary.mappedWeightBytes)),
+    ...(summary.mappedWeightBytes === 0
+      ? []
+      : [row("mapped weights", bytes(summary.mappedWeightBytes))]),
     "",
     "kernels (calls, share of the predicted time, bound)",
     ...summary.kernels.map((use) =>
@@ -154,6 +159,10 @@ export function planText(summary: PlanSummary): string {
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function threads(count: number): string {
+  return count === 1 ? "1 thread" : `${count} threads`;
 }
 
 function row(name: string, value: string): string {

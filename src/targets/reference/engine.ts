@@ -3,9 +3,10 @@
  * @module
  */
 import { invariant, PacacError } from "../../errors.ts";
-import type { Graph, Tensor } from "../../graph/graph.ts";
+import type { Graph } from "../../graph/graph.ts";
 import type { Batch, Engine, ProgramInfo, StepSettings, WeightSource } from "../../train/engine.ts";
 import { Interpreter } from "./interpret.ts";
+import { interpretedPlacement } from "./target.ts";
 
 /** Runs a graph by interpretation. */
 export class ReferenceEngine implements Engine {
@@ -99,11 +100,9 @@ export class ReferenceEngine implements Engine {
     );
   }
 
-  /** The reference plans no memory: what its tensors hold is all there is. */
+  /** Every tensor has its own memory, for good. */
   memory(): { arenaUsed: number; stepAllocations: number } {
-    const own = this.#graph.tensors.filter((tensor) => tensor.view === undefined);
-    const bytes = (tensor: Tensor) => this.#interpreter.values(tensor).byteLength;
-    return { arenaUsed: own.reduce((sum, tensor) => sum + bytes(tensor), 0), stepAllocations: 0 };
+    return { arenaUsed: interpretedPlacement(this.#graph).arenaBytes, stepAllocations: 0 };
   }
 
   /** Nothing to free. */
