@@ -9,6 +9,7 @@
  * @module
  */
 import { invariant } from "../errors.ts";
+import type { RopeScalingSpec } from "../spec/description.ts";
 
 /** Element type of a tensor. */
 export type DType = "f32" | "bf16" | "i32";
@@ -42,20 +43,8 @@ export interface RopeTableRecipe {
   readonly seqLen: number;
   readonly headDim: number;
   readonly theta: number;
-  readonly scaling: RopeScaling;
+  readonly scaling: RopeScalingSpec;
 }
-
-/** How rotary frequencies are stretched, as Hugging Face's rope_parameters say it. */
-export type RopeScaling =
-  | { readonly type: "default" }
-  | { readonly type: "linear"; readonly factor: number }
-  | {
-    readonly type: "llama3";
-    readonly factor: number;
-    readonly lowFreqFactor: number;
-    readonly highFreqFactor: number;
-    readonly originalMaxPositionEmbeddings: number;
-  };
 
 /** A value of the graph. */
 export interface Tensor {

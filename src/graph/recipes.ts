@@ -5,7 +5,8 @@
  * works on unrounded ones. Angles and their sines are float64.
  * @module
  */
-import type { RopeScaling, RopeTableRecipe } from "./graph.ts";
+import type { RopeScalingSpec } from "../spec/description.ts";
+import type { RopeTableRecipe } from "./graph.ts";
 
 /**
  * A constant's values.
@@ -32,7 +33,7 @@ export function constantValues(recipe: RopeTableRecipe): Float64Array {
  */
 function frequencyOf(
   theta: number,
-  { exponent, scaling }: { readonly exponent: number; readonly scaling: RopeScaling },
+  { exponent, scaling }: { readonly exponent: number; readonly scaling: RopeScalingSpec },
 ): number {
   if (scaling.type !== "llama3") {
     const plain = Math.fround(1 / Math.fround(theta ** Math.fround(exponent)));

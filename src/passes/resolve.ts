@@ -6,7 +6,6 @@
  * @module
  */
 import { dirname, isAbsolute, resolve as join } from "node:path";
-import { must } from "../errors.ts";
 import { checkWindow, readConfig, readJson, resolveModel } from "../formats/mod.ts";
 import { FAMILIES } from "../spec/families/mod.ts";
 import type { Architecture, FineTuneSpec } from "../spec/description.ts";
@@ -47,7 +46,7 @@ export function resolve(spec: FineTuneSpec, { path, weights }: ResolveOptions): 
   });
   const config = readConfig(configPath);
   checkWindow(config, { seqLen: spec.train.seqLen, file: configPath });
-  const family = must(FAMILIES[config.modelType], `family ${config.modelType}`);
+  const family = FAMILIES[config.modelType]; // typed: a family that formats reads must be there
   const local = model.source.startsWith(".") || isAbsolute(model.source);
   return {
     architecture: family(config),

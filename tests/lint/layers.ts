@@ -14,7 +14,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   formats: ["errors"],
   train: ["formats", "errors"],
   spec: ["errors", "knobs"],
-  graph: ["errors"],
+  graph: ["spec", "errors"],
   ops: ["graph", "errors"],
   methods: ["ops", "graph", "spec", "errors"],
   targets: ["ops", "graph", "errors", "types:train"],

@@ -6,8 +6,6 @@ import type { Architecture } from "../description.ts";
 import { llama, type LlamaConfig } from "./llama.ts";
 
 /** Families by model_type. */
-export const FAMILIES: Readonly<Record<string, (config: LlamaConfig) => Architecture>> = {
-  llama,
-  mistral: llama,
-  qwen2: llama,
-};
+export const FAMILIES = { llama, mistral: llama, qwen2: llama } satisfies Readonly<
+  Record<string, (config: LlamaConfig) => Architecture>
+>;
