@@ -24,7 +24,9 @@ async function peerLogits(args: readonly string[]): Promise<number[]> {
 }
 
 Deno.test({
-  name: "peft and transformers compute the same logits from what was trained here",
+  name: `peft and transformers compute the same logits from what was trained here${
+    PYTHON === undefined ? " (skipped: set PACAC_PEER_PYTHON to a Python with torch and peft)" : ""
+  }`,
   ignore: PYTHON === undefined,
   async fn() {
     const golden = openGolden("llama_tied");

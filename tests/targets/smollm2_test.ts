@@ -50,7 +50,9 @@ function specOf(storage: "f32" | "bf16"): FineTuneSpec {
 
 for (const storage of ["f32", "bf16"] as const) {
   Deno.test({
-    name: `cpu ${HERE[0]} ${storage}: SmolLM2-135M trains as in PyTorch float32`,
+    name: `cpu ${HERE[0]} ${storage}: SmolLM2-135M trains as in PyTorch float32${
+      there ? "" : ` (skipped: needs ${WEIGHTS} or PACAC_SMOLLM2, and ${GOLDEN})`
+    }`,
     ignore: !there,
     async fn() {
       const golden = openSafetensors(GOLDEN);
