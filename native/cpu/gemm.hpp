@@ -14,7 +14,8 @@
 //
 // The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps; a B gives
 // `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
-// fewer than MR rows have micro-kernels of their own.
+// fewer than MR rows have micro-kernels of their own. A store may also have `finish(m, high, n, wide)`: it is called once for
+// each block of C when its sums are complete and still in the L2 cache, for steps that need several columns at once.
 #pragma once
 #include "cpu/gemm_pack.hpp"
 #include "cpu/gemm_store.hpp"
@@ -106,6 +107,9 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
                                      packed_b + j * T::KC, deep, store, Place{m + i, n + j, k == 0},
                                      smaller(T::NR, wide - j));
           }
+        }
+        if constexpr (requires { store.finish(m, high, n, wide); }) {
+          if (k + T::KC >= K) store.finish(m, high, n, wide);
         }
       }
     }

@@ -10,7 +10,14 @@ import type { Graph, Node, Tensor } from "../graph/graph.ts";
 import { opOf } from "../ops/mod.ts";
 import { dimsOf } from "../ops/op.ts";
 import type { PlannedCall } from "../targets/plan.ts";
-import type { CallOperand, EpilogueStep, Kernel, KernelCall, Target } from "../targets/target.ts";
+import type {
+  CallOperand,
+  EpilogueStep,
+  Kernel,
+  KernelCall,
+  Target,
+  Tunables,
+} from "../targets/target.ts";
 
 interface Draft {
   readonly node: Node;
@@ -19,12 +26,20 @@ interface Draft {
   epilogue: EpilogueStep[];
 }
 
+/** Gives tuned values for a call, or undefined where there are none that the kernel still allows. */
+export type Chooser = (kernel: Kernel, call: KernelCall) => Tunables | undefined;
+
 /**
  * Kernel calls for a graph.
  * @param graph The typed graph
  * @param target Kernels and instruction set
+ * @param options `choose`: tuned values; a kernel's defaults stand where it gives none
  */
-export function select(graph: Graph, target: Target): PlannedCall[] {
+export function select(
+  graph: Graph,
+  target: Target,
+  options: { readonly choose?: Chooser } = {},
+): PlannedCall[] {
   const drafts: Draft[] = [];
   const readers = countReaders(graph);
   for (const node of graph.nodes) {
@@ -40,9 +55,9 @@ export function select(graph: Graph, target: Target): PlannedCall[] {
     const op = opOf(node.op);
     const { attributes } = node;
     const call: KernelCall = { node, dims: dimsOf(op, node), attributes, operands, epilogue };
-    const values = kernel.defaults(call, target.isa);
+    const values = options.choose?.(kernel, call) ?? kernel.defaults(call, target.isa);
     if (!kernel.legal(values, target.isa, call)) {
-      throw new Bug(`defaults of ${kernel.name} are not legal: ${JSON.stringify(values)}`);
+      throw new Bug(`values of ${kernel.name} are not legal: ${JSON.stringify(values)}`);
     }
     const workspace = kernel.workspace(call, values, target.isa);
     return { call, kernel, values, phase: node.phase, layer: node.layer, workspace };
