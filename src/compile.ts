@@ -65,7 +65,7 @@ export interface Compiled {
 }
 
 /**
- * Compiles a description: resolve, lower, adapt, differentiate, recompute, storage, select, place, verify_plan, emit, build, probe.
+ * Compiles a description: resolve, lower, adapt, differentiate, recompute, storage, budget, select, place, verify_plan, emit, build, probe.
  * @param loaded The description and its path
  * @param options Target, instruction set, folders
  * @throws {PacacError} spec-value, model-not-found, config-invalid, target-unknown, toolchain-missing, build-failed, load-failed, io

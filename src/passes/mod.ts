@@ -5,6 +5,7 @@
 import type { Graph } from "../graph/graph.ts";
 import type { Architecture, FineTuneSpec } from "../spec/description.ts";
 import { adapt } from "./adapt.ts";
+import { budget } from "./budget.ts";
 import { differentiate } from "./differentiate.ts";
 import { lower } from "./lower.ts";
 import { recompute } from "./recompute.ts";
@@ -12,7 +13,14 @@ import { storage } from "./storage.ts";
 import { verify } from "./verify.ts";
 
 /** Names of the graph passes, in order. */
-export const GRAPH_PASSES = ["lower", "adapt", "differentiate", "recompute", "storage"] as const;
+export const GRAPH_PASSES = [
+  "lower",
+  "adapt",
+  "differentiate",
+  "recompute",
+  "storage",
+  "budget",
+] as const;
 /** One of them. */
 export type GraphPass = typeof GRAPH_PASSES[number];
 
@@ -44,5 +52,7 @@ export function runGraphPasses(
   passed("recompute");
   storage(graph, train.storage);
   passed("storage");
+  budget(graph, train.maxKeptBytes);
+  passed("budget");
   return graph;
 }

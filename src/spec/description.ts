@@ -51,6 +51,8 @@ export interface TrainSpec {
   maxGradNorm: number;
   /** 0 keeps what backward reads; 1 rebuilds SwiGLU's output; 2 also the norms'. */
   recompute: 0 | 1 | 2;
+  /** Bytes of activations kept for backward at most; what is beyond is rebuilt, the cheapest first. Absent: no limit. */
+  maxKeptBytes?: number | undefined;
 }
 
 /** AdamW (Loshchilov and Hutter 2019). */

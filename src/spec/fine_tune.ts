@@ -118,6 +118,8 @@ export interface TrainOptions {
   readonly maxGradNorm?: number;
   /** 0 keeps what backward reads; 1 rebuilds SwiGLU's output; 2 also the norms'. Default 0. */
   readonly recompute?: 0 | 1 | 2;
+  /** Bytes of activations kept for backward at most; what is beyond is rebuilt, the cheapest first. Default: no limit. */
+  readonly maxKeptBytes?: number;
 }
 
 /** What {@linkcode fineTune} takes. */

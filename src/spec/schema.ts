@@ -136,6 +136,7 @@ const trainSchema = z.strictObject({
   accumulate: count,
   maxGradNorm: z.number().min(0),
   recompute: z.union([z.literal(0), z.literal(1), z.literal(2)]),
+  maxKeptBytes: z.int().min(1).optional(),
 });
 
 /** The whole model description. */

@@ -117,7 +117,7 @@ export interface ProgramInfo {
   readonly tensors: readonly TensorInfo[];
   /** Bytes of the arena as planned. */
   readonly arenaBytes: number;
-  /** Floating-point operations of one step (one micro-batch), by the ops' cost rules. */
+  /** Floating-point operations of one step (one micro-batch), by the ops' cost rules; what is rebuilt counts again. */
   readonly flopsPerStep: number;
   /** Hugging Face config.json of the model as an object, for saved models; {} where it is written out. */
   readonly config: Readonly<Record<string, unknown>>;

@@ -5,9 +5,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { programInfo } from "../../src/emit/info.ts";
+import { PacacError } from "../../src/errors.ts";
+import { bytesOf } from "../../src/graph/graph.ts";
 import { parse } from "../../src/graph/parse.ts";
 import { print } from "../../src/graph/print.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
+import { keptActivations } from "../../src/passes/storage.ts";
 import { llama, type LlamaConfig } from "../../src/spec/families/llama.ts";
 import type { AdaptSpec } from "../../src/spec/description.ts";
 import { ReferenceEngine } from "../../src/targets/reference/mod.ts";
@@ -15,7 +18,7 @@ import { drawColumns, drawNormals, type Engine } from "../../src/train/mod.ts";
 import { seeded } from "../cases/mod.ts";
 import { assertClose } from "../support/compare.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
-import { smallSpec } from "../support/small_model.ts";
+import { type SmallOptions, smallSpec } from "../support/small_model.ts";
 
 const SEED = 20260101;
 const LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -73,37 +76,59 @@ Deno.test("random models: cpu meets the reference", async () => {
   const property = fc.asyncProperty(models, async (options) => {
     const spec = smallSpec(options);
     const { vocabSize } = options.config;
-    const graph = runGraphPasses(spec, llama(options.config));
-    const info = programInfo(graph, {
-      spec,
-      target: "reference",
-      arenaBytes: 0,
-      vocabSize,
-      source: "",
-      config: {},
-    });
-    const reference = new ReferenceEngine(graph, info);
+    const { graph, reference } = referenceOf(options);
     const engine = await openPlan(planFor(graph, { spec, vocabSize, isa: HERE[0], threads: 2 }));
     try {
-      [reference, engine].forEach(fill);
-      const batch = randomBatch(options.batch * options.seqLen, {
-        vocabSize,
-        seqLen: options.seqLen,
-      });
-      const [expected, found] = [
-        await reference.gradients([batch]),
-        await engine.gradients([batch]),
-      ];
+      const [expected, found] = [await gradientsOf(reference), await gradientsOf(engine)];
       assertClose([found.loss], [expected.loss], { tolerance: 1e-5, what: "loss" });
-      const gradients = info.tensors.filter(({ name }) => name.endsWith(".grad"));
-      const all = (of: Engine) => gradients.flatMap(({ name }) => [...of.read(name)]);
-      assertClose(all(engine), all(reference), { tolerance: 2e-4, what: "gradients" });
+      assertClose(found.gradients, expected.gradients, { tolerance: 2e-4, what: "gradients" });
     } finally {
       engine.dispose();
     }
   });
   await fc.assert(property, { seed: SEED, numRuns: 4, endOnFailure: true });
 });
+
+Deno.test("random models: gradients are the same whatever is kept", async () => {
+  const property = fc.asyncProperty(models, fc.constantFrom(0.8, 0.5), async (options, share) => {
+    const all = referenceOf(options);
+    const bytes = [...keptActivations(all.graph)].reduce((sum, x) => sum + bytesOf(x), 0);
+    const maxKeptBytes = Math.max(1, Math.floor(bytes * share));
+    const part = referenceWithin({ ...options, maxKeptBytes });
+    if (part === undefined) return; // what layers hand on alone is more
+    const [expected, found] = [await gradientsOf(all.reference), await gradientsOf(part.reference)];
+    assertClose(found.gradients, expected.gradients, { tolerance: 1e-12, what: "gradients" });
+  });
+  await fc.assert(property, { seed: SEED, numRuns: 20, endOnFailure: true });
+});
+
+function referenceWithin(options: SmallOptions & { readonly config: LlamaConfig }) {
+  try {
+    return referenceOf(options);
+  } catch (error) {
+    if (error instanceof PacacError && error.code === "spec-value") return undefined;
+    throw error;
+  }
+}
+
+function referenceOf(options: SmallOptions & { readonly config: LlamaConfig }) {
+  const spec = smallSpec(options);
+  const { vocabSize } = options.config;
+  const graph = runGraphPasses(spec, llama(options.config));
+  const info = programInfo(graph, {
+    ...{ spec, vocabSize, target: "reference" as const, arenaBytes: 0, source: "", config: {} },
+  });
+  return { graph, reference: new ReferenceEngine(graph, info) };
+}
+
+/** Loss and all gradients on a batch that follows from the engine's shape. */
+async function gradientsOf(engine: Engine): Promise<{ loss: number; gradients: number[] }> {
+  fill(engine);
+  const { batch, seqLen, vocabSize, tensors } = engine.info;
+  const { loss } = await engine.gradients([randomBatch(batch * seqLen, { vocabSize, seqLen })]);
+  const names = tensors.map(({ name }) => name).filter((name) => name.endsWith(".grad"));
+  return { loss, gradients: names.flatMap((name) => [...engine.read(name)]) };
+}
 
 function fill(engine: Engine): void {
   for (const { name, shape, role } of engine.info.tensors) {

@@ -3,13 +3,13 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Graph, Node } from "../../src/graph/graph.ts";
+import { bytesOf, type Graph, type Node } from "../../src/graph/graph.ts";
 import { parse } from "../../src/graph/parse.ts";
 import { print } from "../../src/graph/print.ts";
 import { keptActivations } from "../../src/passes/storage.ts";
 import { verify } from "../../src/passes/verify.ts";
 import { assertGolden } from "../support/golden_file.ts";
-import { runPasses, TINY } from "../support/small_model.ts";
+import { runPasses, TINY, TINY_PACA } from "../support/small_model.ts";
 
 const FULL = { method: "full", seed: 0 } as const;
 
@@ -68,6 +68,42 @@ Deno.test("recompute: each level keeps less, and full fine-tuning alone has to",
   );
   assert.ok(kept[0] > kept[1] && kept[1] > kept[2], `${kept}`);
 });
+
+Deno.test("budget: keeps no more than it may, at any bound that can be met", () => {
+  const config = { ...TINY, layers: 3 };
+  for (const adapt of [TINY_PACA, FULL]) {
+    const all = keptBytes(runPasses({ config, adapt }));
+    for (const share of [0.9, 0.6, 0.4]) {
+      const maxKeptBytes = Math.floor(all * share);
+      const graph = runPasses({ config, adapt, maxKeptBytes });
+      const bytes = keptBytes(graph);
+      assert.ok(bytes <= maxKeptBytes, `${bytes} of ${maxKeptBytes} (${adapt.method})`);
+      const again = graph.nodes.filter(({ outputs }) =>
+        Object.values(outputs).some(({ name }) => name.endsWith(".again"))
+      );
+      assert.ok(again.length > 0 && again.every(({ phase }) => phase === "backward"));
+    }
+    assert.throws(() => runPasses({ config, adapt, maxKeptBytes: 1 }), {
+      code: "spec-value",
+      message: /backward needs/,
+      place: { field: "train.maxKeptBytes" },
+    });
+  }
+});
+
+Deno.test("budget: rebuilds the cheapest first, and the last layers", () => {
+  const config = { ...TINY, layers: 3 };
+  const all = keptBytes(runPasses({ config, adapt: FULL }));
+  const graph = runPasses({ config, adapt: FULL, maxKeptBytes: all - 1 });
+  const again = graph.nodes.flatMap(({ outputs }) =>
+    Object.values(outputs).map(({ name }) => name).filter((name) => name.endsWith(".again"))
+  );
+  assert.deepEqual(again, ["model.layers.2.post_attention_layernorm.out.again"]);
+});
+
+function keptBytes(graph: Graph): number {
+  return [...keptActivations(graph)].reduce((sum, tensor) => sum + bytesOf(tensor), 0);
+}
 
 Deno.test("verify() finds planted faults", () => {
   const faults: Record<string, (graph: Graph) => void> = {

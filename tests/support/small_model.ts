@@ -38,7 +38,7 @@ export const TINY_PACA: AdaptSpec = {
 
 /** What {@linkcode smallSpec} takes. */
 export interface SmallOptions
-  extends Partial<Pick<TrainSpec, "batch" | "seqLen" | "recompute" | "storage">> {
+  extends Partial<Pick<TrainSpec, "batch" | "seqLen" | "recompute" | "storage" | "maxKeptBytes">> {
   readonly config?: LlamaConfig;
   readonly adapt?: AdaptSpec;
 }
@@ -55,13 +55,17 @@ export function smallSpec(options: SmallOptions = {}): FineTuneSpec {
     seqLen = 3,
     recompute = 0,
     storage = "f32",
+    maxKeptBytes,
   } = options;
   const optimizer = adamw({ learningRate: 1e-3 });
   return fineTune({
     name: "tiny",
     model: llama(config),
     adapt,
-    train: { batch, seqLen, recompute, storage, optimizer },
+    train: {
+      ...{ batch, seqLen, recompute, storage, optimizer },
+      ...(maxKeptBytes === undefined ? {} : { maxKeptBytes }),
+    },
   });
 }
 
