@@ -46,14 +46,19 @@ export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
     alpha: paca?.alpha ?? 0,
     parametrisation: paca?.parametrisation ?? "delta",
     seed: adapt.seed,
-    adapted: graph.nodes.filter((node) => node.op === "paca_linear").map((node): AdaptedLinear => ({
-      module: moduleOf(node),
-      outFeatures: node.inputs.weight.shape[0],
-      inFeatures: node.inputs.weight.shape[1],
-      weight: node.inputs.weight.name,
-      delta: node.inputs.delta.name,
-      indices: node.inputs.index.name,
-    })),
+    // A linear that runs again in backward is no second one.
+    adapted: graph.nodes.filter(({ op, phase }) => op === "paca_linear" && phase === "forward").map(
+      (
+        node,
+      ): AdaptedLinear => ({
+        module: moduleOf(node),
+        outFeatures: node.inputs.weight.shape[0],
+        inFeatures: node.inputs.weight.shape[1],
+        weight: node.inputs.weight.name,
+        delta: node.inputs.delta.name,
+        indices: node.inputs.index.name,
+      }),
+    ),
     optimizer: train.optimizer,
     schedule: train.schedule,
     accumulate: train.accumulate,

@@ -96,6 +96,7 @@ Deno.test("random models: gradients are the same whatever is kept", async () => 
     const maxKeptBytes = Math.max(1, Math.floor(bytes * share));
     const part = referenceWithin({ ...options, maxKeptBytes });
     if (part === undefined) return; // what layers hand on alone is more
+    assert.deepEqual(part.reference.info.adapted, all.reference.info.adapted);
     const [expected, found] = [await gradientsOf(all.reference), await gradientsOf(part.reference)];
     assertClose(found.gradients, expected.gradients, { tolerance: 1e-12, what: "gradients" });
   });
