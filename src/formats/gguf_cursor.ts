@@ -76,10 +76,13 @@ export class GgufCursor {
   ): PacacError {
     const { byte = this.position, field } = at;
     const place = { file: this.#path, byte };
-    return ggufInvalid(`Cannot read header: ${state}`, field === undefined ? place : {
-      ...place,
-      field,
-    });
+    return ggufInvalid(
+      `Cannot read header: ${state}`,
+      field === undefined ? place : {
+        ...place,
+        field,
+      },
+    );
   }
 
   /**

@@ -37,10 +37,9 @@ export function quantise(
   checkRange(values, { dtype, name });
   if (dtype === "F16") return fromFloat32(values, dtype);
   const out = new Uint8Array(blocks * bytes);
-  const view = new DataView(out.buffer);
   const encode = dtype === "Q8_0" ? q8 : q4;
   for (let i = 0; i < blocks; i++) {
-    encode(values.subarray(i * elements, (i + 1) * elements), view, i * bytes);
+    encode(values.subarray(i * elements, (i + 1) * elements), out.subarray(i * bytes));
   }
   return out;
 }
@@ -50,35 +49,44 @@ function checkRange(
   { dtype, name }: { readonly dtype: WrittenDtype; readonly name: string },
 ): void {
   const most = { F32: 0, BF16: 0, F16: 1, Q8_0: 127, Q4_0: 8 }[dtype] * BEYOND_F16;
+  let fits = true;
   // Written so that NaN is refused too.
-  if (values.every((value) => Math.abs(value) < most)) return;
+  for (const value of values) fits = fits && Math.abs(value) < most;
+  if (fits) return;
   throw new PacacError("weights-mismatch", `Cannot write tensor: a value does not fit ${dtype}`, {
     place: { field: name },
     remedy: "choose bf16 or f32, or look at why the weights are so large",
   });
 }
 
-function q8(values: Float32Array, out: DataView, at: number): void {
-  let most = 0;
-  for (const value of values) most = Math.max(most, Math.abs(value));
-  const d = Math.fround(most / 127);
-  const inverse = d === 0 ? 0 : Math.fround(1 / d);
-  out.setFloat16(at, d, true);
-  values.forEach((value, j) => {
-    const scaled = Math.fround(value * inverse);
-    out.setInt8(at + 2 + j, Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5));
-  });
+// Writes d as float16, and gives 1/d as it stands before that rounding.
+function putScale(scale: number, block: Uint8Array): number {
+  const d = Math.fround(scale);
+  new DataView(block.buffer, block.byteOffset).setFloat16(0, d, true);
+  return d === 0 ? 0 : Math.fround(1 / d);
 }
 
-function q4(values: Float32Array, out: DataView, at: number): void {
+function q8(values: Float32Array, block: Uint8Array): void {
+  let most = 0;
+  for (const value of values) most = Math.max(most, Math.abs(value));
+  const inverse = putScale(most / 127, block);
+  for (let j = 0; j < 32; j++) {
+    const scaled = Math.fround((values[j] ?? 0) * inverse);
+    // Stored modulo 256: negative numbers as two's complement.
+    block[2 + j] = scaled < 0 ? -Math.floor(0.5 - scaled) : Math.floor(scaled + 0.5);
+  }
+}
+
+function q4(values: Float32Array, block: Uint8Array): void {
   let peak = 0;
   for (const value of values) if (Math.abs(value) > Math.abs(peak)) peak = value;
-  const d = Math.fround(peak / -8);
-  const inverse = d === 0 ? 0 : Math.fround(1 / d);
-  out.setFloat16(at, d, true);
-  const level = (value: number): number =>
-    Math.min(15, Math.trunc(Math.fround(Math.fround(value * inverse) + 8.5)));
+  const inverse = putScale(peak / -8, block);
   for (let j = 0; j < 16; j++) {
-    out.setUint8(at + 2 + j, level(values[j] ?? 0) | level(values[j + 16] ?? 0) << 4);
+    const low = level(values[j] ?? 0, inverse);
+    block[2 + j] = low | level(values[j + 16] ?? 0, inverse) << 4;
   }
+}
+
+function level(value: number, inverse: number): number {
+  return Math.min(15, Math.trunc(Math.fround(Math.fround(value * inverse) + 8.5)));
 }

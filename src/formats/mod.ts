@@ -31,6 +31,10 @@ export {
   toFloat32,
 } from "./dtype.ts";
 export { fileSize, isFolder, join, readJson } from "./files.ts";
+export { type GgufAdapterOptions, writeGgufAdapter } from "./gguf_adapter.ts";
+export { type GgufModel, writeGgufModel } from "./gguf_export.ts";
+export { type GgufBase, type GgufWeight, openGguf, unpackGguf } from "./gguf_import.ts";
+export { type WrittenDtype } from "./gguf_quantise.ts";
 export {
   checkWindow,
   type Family,
