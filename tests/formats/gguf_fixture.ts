@@ -63,7 +63,7 @@ export function smallModel(
   write("tokenizer_config.json", {
     tokenizer_class: "PreTrainedTokenizerFast",
     bos_token: "<start>",
-    eos_token: { content: "<end>" },
+    eos_token: "<end>",
     chat_template: "{% for m in messages %}{{ m.role }}: {{ m.content }}<end>{% endfor %}",
   });
   return folder;
