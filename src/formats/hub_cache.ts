@@ -8,6 +8,14 @@ import { fileSize, isFolder, join, withFile } from "./files.ts";
 export type Environment = (name: string) => string | undefined;
 
 /**
+ * The environment of this process.
+ * @param name A variable
+ */
+export function processEnvironment(name: string): string | undefined {
+  return Deno.env.get(name);
+}
+
+/**
  * A source as hub id, or undefined where it cannot be one (so that it never leaves the cache folder).
  * @param source What the user wrote
  */

@@ -43,7 +43,7 @@ export {
   readConfig,
   type RopeScaling,
 } from "./hf_config.ts";
-export type { Environment } from "./hub_cache.ts";
+export { type Environment, processEnvironment } from "./hub_cache.ts";
 export { downloadModel, type DownloadOptions, type DownloadProgress } from "./hub_download.ts";
 export { type Uploaded, uploadFolder, type UploadOptions } from "./hub_upload.ts";
 export { type MergedModel, writeMerged } from "./merged.ts";

@@ -232,7 +232,10 @@ Deno.test("hub: a hub that is not there, and wrong names, are told", async () =>
   using folder = new TempFolder();
   await using hub = new LoopbackHub(FILES);
   const given = options(hub, folder);
-  const gone = options(hub, folder, { HF_ENDPOINT: "http://127.0.0.1:9" });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const gone = options(hub, folder, { HF_ENDPOINT: `http://127.0.0.1:${port}` });
   await assertRejects(downloadModel("org/name", gone), "hub-failed", /check the network/);
   const nowhere = options(hub, folder, { HF_ENDPOINT: "ftp://x" });
   await assertRejects(downloadModel("org/name", nowhere), "usage", /HF_ENDPOINT/);

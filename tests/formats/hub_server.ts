@@ -51,8 +51,6 @@ export class LoopbackHub implements AsyncDisposable {
         hostname: "127.0.0.1",
         port: 0,
         onListen() {},
-        // Bodies that break on purpose are no news.
-        onError: () => new Response("fault", { status: 500 }),
       },
       (request) => this.#answer(request),
     );

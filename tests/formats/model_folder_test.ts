@@ -75,7 +75,7 @@ Deno.test("a model that is not there: the error says which files go where", () =
   const env = (name: string) => name === "HOME" ? folder.path : undefined;
   const find = () => resolveModel("org/none", { env });
   const error = assertFails(find, "model-not-found", "Cannot find model org/none");
-  assert.match(error.remedy, /hf download org\/none/);
+  assert.match(error.remedy, /deno task download org\/none/);
   assert.match(error.remedy, /config\.json.*model\.safetensors.*--weights DIR/);
   folder.write("config.json", "{}");
   assertFails(() => resolveModel(folder.path), "model-not-found", "neither model.safetensors");
