@@ -206,6 +206,7 @@ export function configJson(
     throw unknownArchitecture(arch, file.path);
   }
   const need = (key: string): number => read.need(`${arch}.${key}`, read.number(`${arch}.${key}`));
+  checkLayers(need("block_count"), { file, arch });
   const heads = need("attention.head_count");
   const hidden = need("embedding_length");
   const headDim = read.number(`${arch}.attention.key_length`) ?? hidden / heads;
@@ -243,6 +244,17 @@ function unknownArchitecture(arch: string, file: string): Error {
     { file, field: "general.architecture" },
     `known are ${names} without experts; choose a model of one of them`,
   );
+}
+
+// Before anything is made for each layer.
+function checkLayers(
+  layers: number,
+  { file, arch }: { readonly file: GgufFile; readonly arch: string },
+): void {
+  if (layers <= file.tensors.size) return;
+  const state = `${layers} layers, but ${file.tensors.size} tensors`;
+  const place = { file: file.path, field: `${arch}.block_count` };
+  throw ggufInvalid(`Cannot use model: ${state}`, place);
 }
 
 function checkRotated(

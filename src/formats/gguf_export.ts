@@ -51,6 +51,10 @@ const CHUNK = 1 << 20;
 export function writeGgufModel(file: string, model: GgufModel): void {
   const config = readConfig(join(model.sourceFolder, "config.json"));
   const { interleaved } = architectureOf(config);
+  if (config.layers > model.weights.size) {
+    const state = `the config has ${config.layers} layers, there are ${model.weights.size} tensors`;
+    throw mismatch(state, { field: "num_hidden_layers" });
+  }
   const wanted = modelTensors(config);
   checkNames(model.weights, { config, wanted });
   const tensors = wanted.map((tensor) => {

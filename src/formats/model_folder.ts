@@ -72,6 +72,16 @@ interface Override {
 
 function fromWeights(weights: string): Override {
   const isFile = fileSize(weights) !== undefined;
+  if (isFile && weights.endsWith(".gguf")) {
+    throw new PacacError(
+      "model-not-found",
+      "Cannot use --weights: a GGUF file is no model folder",
+      {
+        place: { file: weights },
+        remedy: `run \`deno task unpack ${weights} --out DIR\` and pass --weights DIR`,
+      },
+    );
+  }
   if (!isFile && !isFolder(weights)) {
     throw new PacacError("model-not-found", `Cannot use --weights: there is no ${weights}`, {
       place: { file: weights },

@@ -19,6 +19,8 @@ import {
   writeGgufModel,
 } from "../../src/formats/mod.ts";
 import { openGgufFile } from "../../src/formats/gguf_header.ts";
+import { type GgufValue, list, text, u32 } from "../../src/formats/gguf_types.ts";
+import { writeGguf } from "../../src/formats/gguf_writer.ts";
 import { reorderRows } from "../../src/formats/gguf_names.ts";
 import { loadTokenizer } from "../../src/train/mod.ts";
 import { inRepository } from "../support/paths.ts";
@@ -200,6 +202,38 @@ for (
   });
 }
 
+const CLAIMS: readonly (readonly [string, readonly (readonly [string, GgufValue])[], RegExp])[] = [
+  ["too many layers", [["llama.block_count", u32(2 ** 31 - 1)]], /2147483647 layers, but/],
+  ["heads as text", [["llama.attention.head_count", text("4")]], /must be a number/],
+  ["no whole heads", [["llama.attention.head_count", u32(0)]], /num_attention_heads/],
+  ["another architecture", [["general.architecture", text("mamba")]], /"mamba" is not known/],
+  ["experts", [["llama.expert_count", u32(8)]], /mixture of experts/],
+  ["half a head rotated", [["llama.rope.dimension_count", u32(8)]], /8 of 16 elements/],
+  ["another scaling", [["llama.rope.scaling.type", text("yarn")]], /"yarn" is not known/],
+  ["another width", [["llama.embedding_length", u32(32)]], /shape is \[320, 64\]/],
+  ["layers of their own", [["llama.feed_forward_length", list("u32", [96, 64])]], /same for all/],
+  ["tokens for less", [["tokenizer.ggml.token_type", list("i32", [1])]], /1 values for 320/],
+  ["a merge of one", [["tokenizer.ggml.merges", list("string", ["the"])]], /"the" is no pair/],
+  ["another cut", [["tokenizer.ggml.pre", text("dbrx")]], /"dbrx" is not known/],
+];
+
+Deno.test.each(CLAIMS)("gguf: metadata that do not fit are refused: %s", (what, changes, says) => {
+  using folder = new TempFolder();
+  const source = smallModel(folder.file("model"), { tokenizer: byteLevelTokenizer() });
+  const file = folder.file("a.gguf");
+  writeGgufModel(file, { weights: openWeights(source), sourceFolder: source, dtype: "F16" });
+  const { metadata, tensors } = openGgufFile(file);
+  const bytes = Deno.readFileSync(file);
+  const copies = [...tensors.values()].map((tensor) => ({
+    ...tensor,
+    bytes: () => [bytes.slice(tensor.byteOffset, tensor.byteOffset + tensor.byteLength)],
+  }));
+  writeGguf(file, { metadata: new Map([...metadata, ...changes]), tensors: copies });
+  const code = what === "no whole heads" ? "config-invalid" : "gguf-invalid";
+  assertFails(() => unpackGguf(file, folder.file("out")), code, says);
+  assert.deepEqual(folder.names(), ["a.gguf", "model"]);
+});
+
 Deno.test("gguf: a way to cut text that GGUF has no name for is refused", () => {
   using folder = new TempFolder();
   const tokenizer = { ...byteLevelTokenizer(), pre_tokenizer: { type: "Whitespace" } };
@@ -227,10 +261,9 @@ Deno.test("gguf: an adapter is LoRA with A of unit rows, B scaled, rows of q in 
   const file = folder.file("a.gguf");
   writeGgufAdapter(file, modules, { rank: 2, alpha: 8, config, name: "mine" });
   const { metadata, tensors } = openGgufFile(file);
-  const text = (key: string) => metadata.get(key);
-  assert.deepEqual(text("general.type"), { type: "string", value: "adapter" });
-  assert.deepEqual(text("adapter.type"), { type: "string", value: "lora" });
-  assert.deepEqual(text("adapter.lora.alpha"), { type: "f32", value: 2 });
+  assert.deepEqual(metadata.get("general.type"), { type: "string", value: "adapter" });
+  assert.deepEqual(metadata.get("adapter.type"), { type: "string", value: "lora" });
+  assert.deepEqual(metadata.get("adapter.lora.alpha"), { type: "f32", value: 2 });
   const bytes = Deno.readFileSync(file);
   const values = (name: string) => {
     const { byteOffset, byteLength } = tensors.get(name) ?? assert.fail(name);

@@ -68,6 +68,13 @@ Deno.test("--weights comes first: a folder, or a file with the config from the s
   assert.deepEqual(byFolder, resolveModel(GOLDEN));
   const gone = () => resolveModel(GOLDEN, { weights: folder.file("none") });
   assertFails(gone, "model-not-found", "Cannot use --weights");
+  const gguf = folder.write("a.gguf", "GGUF");
+  const packed = assertFails(
+    () => resolveModel(GOLDEN, { weights: gguf }),
+    "model-not-found",
+    "GGUF",
+  );
+  assert.match(packed.remedy, /deno task unpack .*a\.gguf --out DIR/);
 });
 
 Deno.test("a model that is not there: the error says which files go where", () => {
