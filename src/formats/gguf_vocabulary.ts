@@ -27,6 +27,13 @@ export const TOKEN_KINDS = {
 const MAX_TOKENIZER_BYTES = 1 << 28;
 
 const id = z.int().min(0).max(2 ** 24);
+// Not z.record, which leaves out a token named __proto__; large vocabularies of code have it.
+const vocabulary = z.custom<Readonly<Record<string, number>>>(
+  (value) =>
+    typeof value === "object" && value !== null &&
+    Object.values(value).every((at) => id.safeParse(at).success),
+  "must give each token a number",
+);
 const tokenizerSchema = z.looseObject({
   added_tokens: z.array(z.looseObject({ id, content: z.string(), special: z.boolean() }))
     .default([]),
@@ -35,7 +42,7 @@ const tokenizerSchema = z.looseObject({
   post_processor: z.unknown().optional(),
   model: z.looseObject({
     type: z.literal("BPE"),
-    vocab: z.record(z.string(), id),
+    vocab: vocabulary,
     merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
     unk_token: z.string().nullish(),
     byte_fallback: z.boolean().nullish(),

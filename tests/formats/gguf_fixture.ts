@@ -93,6 +93,7 @@ export function byteLevelTokenizer(): object {
   const tokens = [...SPECIAL.map(({ content }) => content), ...byteLetters()];
   const merges = ["t h", "th e", "Ġ the", "c a", "ca t", "Ġ cat", "Ġ s", "a t"];
   for (const merge of merges) tokens.push(merge.replace(" ", ""));
+  tokens.push("__proto__");
   return {
     version: "1.0",
     added_tokens: SPECIAL,

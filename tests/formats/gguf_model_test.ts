@@ -190,6 +190,10 @@ for (
       assert.deepEqual(after.encode(text, { specialTokens: true }), ids, text);
       assert.equal(after.decode(ids), before.decode(ids));
     }
+    const vocab = (folder: string) =>
+      Object.keys(JSON.parse(Deno.readTextFileSync(`${folder}/tokenizer.json`)).model.vocab);
+    const missing = new Set(vocab(source)).difference(new Set(vocab(folder.file("out"))));
+    assert.deepEqual([...missing], []);
     const turns = [{ role: "user", content: "hi" }];
     assert.equal(after.chat(turns), before.chat(turns));
     assert.deepEqual([after.bosId, after.eosId], [before.bosId, before.eosId]);
