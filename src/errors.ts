@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   "config-invalid": "A Hugging Face config.json does not say what is needed",
   "family-unknown": "The model's architecture is not one pacac knows",
   "safetensors-invalid": "A safetensors file is damaged or hostile",
+  "gguf-invalid": "A GGUF file is damaged, hostile or of a kind that is not read",
   "weights-mismatch": "The weights do not fit the model",
   "adapter-invalid": "An adapter folder does not fit the model",
   "checkpoint-invalid": "A checkpoint does not fit this build",
@@ -28,6 +29,7 @@ export const ERROR_CODES = {
   "build-failed": "The C++ compiler refused generated code",
   "load-failed": "A built addon does not load",
   "training-diverged": "The loss is no longer a number",
+  "hub-failed": "A model hub cannot be reached or refuses",
   "usage": "The command line cannot be understood",
   "io": "A file cannot be read or written",
 } as const;

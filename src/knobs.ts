@@ -17,6 +17,9 @@ export const ENVIRONMENT = {
   CXX: "C++ compiler (default: the first of g++, clang++, c++ that is installed)",
   HF_HUB_CACHE: "Hugging Face's cache of models (default: HF_HOME/hub)",
   HF_HOME: "Hugging Face's folder (default: ~/.cache/huggingface)",
+  HF_ENDPOINT: "Address of the model hub (default: https://huggingface.co)",
+  HF_TOKEN: "Access token, for private and gated models and for uploads",
+  HF_HUB_OFFLINE: "If 1, models come from the cache alone",
   NO_COLOR: "If set, nothing is printed in colour",
   INIT_CWD: "Set by deno task: the folder that relative paths start from",
 } as const;
@@ -81,6 +84,15 @@ export const FLAGS = {
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
+  file: { flags: "--file <name>", meaning: "Only this file of the model" },
+  modelDir: { flags: "--out <dir>", meaning: "Folder for the model" },
+  modelDtype: {
+    flags: "--dtype <name>",
+    choices: ["bf16", "f32"],
+    default: "bf16",
+    meaning: "Element type of the model's files",
+  },
   profile: { flags: "--profile", meaning: "Print the time of each kernel" },
 } as const;
 

@@ -42,6 +42,12 @@ export const option = {
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
+  file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
+  modelDir: () => new Option(FLAGS.modelDir.flags, FLAGS.modelDir.meaning).makeOptionMandatory(),
+  modelDtype: () =>
+    new Option(FLAGS.modelDtype.flags, FLAGS.modelDtype.meaning)
+      .choices(FLAGS.modelDtype.choices).default(FLAGS.modelDtype.default),
   profile: () => new Option(FLAGS.profile.flags, FLAGS.profile.meaning),
 } as const;
 

@@ -31,6 +31,16 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {
+    name: "download",
+    summary: "Download a model from the hub into the Hugging Face cache",
+    load: async () => (await import("./download.ts")).downloadCommand(),
+  },
+  {
+    name: "unpack",
+    summary: "Turn a GGUF file into a model folder to fine-tune from",
+    load: async () => (await import("./unpack.ts")).unpackCommand(),
+  },
+  {
     name: "demo",
     summary: "Compile, fine-tune and try the small model in this repository, in two minutes",
     load: async () => (await import("./demo.ts")).demoCommand(),

@@ -8,6 +8,14 @@ import { fileSize, isFolder, join, withFile } from "./files.ts";
 export type Environment = (name: string) => string | undefined;
 
 /**
+ * The environment of this process.
+ * @param name A variable
+ */
+export function processEnvironment(name: string): string | undefined {
+  return Deno.env.get(name);
+}
+
+/**
  * A source as hub id, or undefined where it cannot be one (so that it never leaves the cache folder).
  * @param source What the user wrote
  */
@@ -38,16 +46,32 @@ function expandHome(path: string, env: Environment): string {
 }
 
 /**
- * The folder of a cached model's main version, or undefined.
+ * The folder of a model in the cache, whether or not it is there.
  * @param id Hub id
  * @param env Environment variables
  */
-export function cachedSnapshot(id: string, env: Environment): string | undefined {
-  const folder = join(cacheFolder(env), `models--${id.replace("/", "--")}`);
-  const ref = join(folder, "refs/main");
+export function repositoryFolder(id: string, env: Environment): string {
+  return join(cacheFolder(env), `models--${id.replace("/", "--")}`);
+}
+
+/**
+ * The folder of a cached model's version, or undefined.
+ * @param id Hub id
+ * @param env Environment variables
+ * @param revision Branch, tag or commit, as a download was asked for
+ */
+export function cachedSnapshot(
+  id: string,
+  env: Environment,
+  revision = "main",
+): string | undefined {
+  const folder = repositoryFolder(id, env);
+  const ref = join(folder, `refs/${revision}`);
   const size = fileSize(ref);
-  if (size === undefined || size > 256) return undefined;
-  const commit = withFile(ref, () => Deno.readTextFileSync(ref)).trim();
+  if (size === undefined ? !/^[0-9a-f]{40}$/.test(revision) : size > 256) return undefined;
+  const commit = size === undefined
+    ? revision
+    : withFile(ref, () => Deno.readTextFileSync(ref)).trim();
   if (!/^[0-9a-f]{1,64}$/.test(commit)) return undefined;
   const snapshot = join(folder, `snapshots/${commit}`);
   return isFolder(snapshot) ? snapshot : undefined;

@@ -31,6 +31,10 @@ export {
   toFloat32,
 } from "./dtype.ts";
 export { fileSize, isFolder, join, readJson } from "./files.ts";
+export { type GgufAdapterOptions, writeGgufAdapter } from "./gguf_adapter.ts";
+export { type GgufModel, writeGgufModel } from "./gguf_export.ts";
+export { type GgufBase, type GgufWeight, openGguf, unpackGguf } from "./gguf_import.ts";
+export { type WrittenDtype } from "./gguf_quantise.ts";
 export {
   checkWindow,
   type Family,
@@ -39,7 +43,9 @@ export {
   readConfig,
   type RopeScaling,
 } from "./hf_config.ts";
-export type { Environment } from "./hub_cache.ts";
+export { type Environment, processEnvironment } from "./hub_cache.ts";
+export { downloadModel, type DownloadOptions, type DownloadProgress } from "./hub_download.ts";
+export { type Uploaded, uploadFolder, type UploadOptions } from "./hub_upload.ts";
 export { type MergedModel, writeMerged } from "./merged.ts";
 export {
   type ModelFolder,

@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { PacacError } from "../errors.ts";
 import { fileSize, isFolder, join, readJson } from "./files.ts";
-import { cachedSnapshot, type Environment, hubId } from "./hub_cache.ts";
+import { cachedSnapshot, type Environment, hubId, processEnvironment } from "./hub_cache.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { invalid, type TensorInfo } from "./safetensors_header.ts";
 
@@ -72,6 +72,16 @@ interface Override {
 
 function fromWeights(weights: string): Override {
   const isFile = fileSize(weights) !== undefined;
+  if (isFile && weights.endsWith(".gguf")) {
+    throw new PacacError(
+      "model-not-found",
+      "Cannot use --weights: a GGUF file is no model folder",
+      {
+        place: { file: weights },
+        remedy: `run \`deno task unpack ${weights} --out DIR\` and pass --weights DIR`,
+      },
+    );
+  }
   if (!isFile && !isFolder(weights)) {
     throw new PacacError("model-not-found", `Cannot use --weights: there is no ${weights}`, {
       place: { file: weights },
@@ -93,14 +103,10 @@ function findFolder(source: string, options: ResolveOptions): string | undefined
   return id === undefined ? undefined : cachedSnapshot(id, env);
 }
 
-function processEnvironment(name: string): string | undefined {
-  return Deno.env.get(name);
-}
-
 function notFound(source: string, state: string): PacacError {
   const fetch = hubId(source) === undefined
     ? ""
-    : `run \`hf download ${source}\` where there is a network, or `;
+    : `run \`deno task download ${source}\` where there is a network, or `;
   return new PacacError("model-not-found", `Cannot find model ${source}: ${state}`, {
     remedy: `${fetch}put config.json, tokenizer.json, tokenizer_config.json and ${SINGLE} (or ` +
       `${INDEX} with the files it names) into a folder DIR and pass --weights DIR`,

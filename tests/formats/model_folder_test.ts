@@ -68,6 +68,13 @@ Deno.test("--weights comes first: a folder, or a file with the config from the s
   assert.deepEqual(byFolder, resolveModel(GOLDEN));
   const gone = () => resolveModel(GOLDEN, { weights: folder.file("none") });
   assertFails(gone, "model-not-found", "Cannot use --weights");
+  const gguf = folder.write("a.gguf", "GGUF");
+  const packed = assertFails(
+    () => resolveModel(GOLDEN, { weights: gguf }),
+    "model-not-found",
+    "GGUF",
+  );
+  assert.match(packed.remedy, /deno task unpack .*a\.gguf --out DIR/);
 });
 
 Deno.test("a model that is not there: the error says which files go where", () => {
@@ -75,7 +82,7 @@ Deno.test("a model that is not there: the error says which files go where", () =
   const env = (name: string) => name === "HOME" ? folder.path : undefined;
   const find = () => resolveModel("org/none", { env });
   const error = assertFails(find, "model-not-found", "Cannot find model org/none");
-  assert.match(error.remedy, /hf download org\/none/);
+  assert.match(error.remedy, /deno task download org\/none/);
   assert.match(error.remedy, /config\.json.*model\.safetensors.*--weights DIR/);
   folder.write("config.json", "{}");
   assertFails(() => resolveModel(folder.path), "model-not-found", "neither model.safetensors");
