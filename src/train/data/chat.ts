@@ -74,7 +74,10 @@ function render(
   { place, generationPrompt = false }: { place: Place; generationPrompt?: boolean },
 ): string {
   try {
-    return tokenizer.chat(messages, { generationPrompt, ...(tools === undefined ? {} : { tools }) });
+    return tokenizer.chat(messages, {
+      generationPrompt,
+      ...(tools === undefined ? {} : { tools }),
+    });
   } catch (cause) {
     if (!(cause instanceof PacacError) || !tokenizer.hasChatTemplate) throw cause;
     throw new PacacError("data-invalid", `Cannot use the row: ${messageOf(cause)}`, {

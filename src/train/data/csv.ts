@@ -51,7 +51,9 @@ export async function* csvRows(pieces: AsyncIterable<Uint8Array>, file: string):
     if (cells.length !== columns.length) {
       const state = `it has ${cells.length} cells, and there are ${columns.length} columns`;
       const remedy = "write a cell that has a comma, a quote or a line break in quotes";
-      yield { fault: new PacacError("data-invalid", `Cannot use the row: ${state}`, { place, remedy }) };
+      yield {
+        fault: new PacacError("data-invalid", `Cannot use the row: ${state}`, { place, remedy }),
+      };
       continue;
     }
     const names = columns;

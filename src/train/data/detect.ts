@@ -3,7 +3,13 @@
  * @module
  */
 import { isObject } from "../json.ts";
-import { type Compression, compressionOf, plainBytes, rawBytes, type ReadOptions } from "./bytes.ts";
+import {
+  type Compression,
+  compressionOf,
+  plainBytes,
+  rawBytes,
+  type ReadOptions,
+} from "./bytes.ts";
 import { csvRows, headerOf, isBareMmlu } from "./csv.ts";
 import { type DataFormat, formatOf } from "./formats.ts";
 import { jsonArray } from "./json_array.ts";

@@ -75,13 +75,18 @@ export function requireFormat({ value, place }: Row): DataFormat {
   const format = formatOf(fields);
   if (format !== undefined) return format;
   const shown = fields.length === 0 ? "none" : fields.slice(0, 20).join(", ");
-  throw new PacacError("data-invalid", `Cannot tell the format: the first row has fields ${shown}`, {
-    place,
-    remedy: "name fields as a format does, for example --map question=instruction,answer=output; " +
-      `formats: ${
-        DATA_FORMATS.map((name) => `${name} (${READERS[name].shownBy.join(", ")})`).join("; ")
-      }`,
-  });
+  throw new PacacError(
+    "data-invalid",
+    `Cannot tell the format: the first row has fields ${shown}`,
+    {
+      place,
+      remedy:
+        "name fields as a format does, for example --map question=instruction,answer=output; " +
+        `formats: ${
+          DATA_FORMATS.map((name) => `${name} (${READERS[name].shownBy.join(", ")})`).join("; ")
+        }`,
+    },
+  );
 }
 
 /**

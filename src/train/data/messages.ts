@@ -75,7 +75,9 @@ function message(turn: Row): Message {
 /** A turn that calls tools may say nothing; a list of parts is its texts, one after another. */
 function contentOf(turn: Row, mayBeMissing: boolean): string {
   const content = fieldValue(turn, "content");
-  if (!Array.isArray(content)) return textField(turn, "content", mayBeMissing ? { missing: "" } : {});
+  if (!Array.isArray(content)) {
+    return textField(turn, "content", mayBeMissing ? { missing: "" } : {});
+  }
   return content.map((part: unknown, i) => {
     const place = fieldOf(turn.place, `content[${i}]`);
     if (isObject(part) && part.type === "text") return textField({ value: part, place }, "text");

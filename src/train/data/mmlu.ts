@@ -30,12 +30,34 @@ const MAX_EXAMPLES_BYTES = 1 << 20;
 export function readMmlu(row: Row, context: ReadContext): Document[] {
   const question = mmluQuestion(row);
   const subject = textField(row, "subject", { missing: context.subject ?? "" });
-  const others = (context.examples ?? []).filter(({ question: text }) => text !== question.question);
-  for (let shots = Math.min(SHOTS, others.length);; shots--) {
+  const others = (context.examples ?? []).filter(({ question: text }) =>
+    text !== question.question
+  );
+  let shots = shotsThatMayFit(others, context);
+  for (;; shots--) {
     const prompt = mmluPrompt(question, { subject, examples: others.slice(0, shots) });
     const document = promptAndAnswer(prompt, ` ${LETTERS[question.answer]}`, context);
     if (shots === 0 || document.ids.length <= context.seqLen) return [document];
   }
+}
+
+/** Tokens of examples as they stand in a prompt: each goes before many questions. */
+const exampleTokens = new WeakMap<MmluQuestion, number>();
+
+/** Examples that leave room for a question; how long the prompt becomes in truth is seen when it is whole. */
+function shotsThatMayFit(
+  examples: readonly MmluQuestion[],
+  { tokenizer, seqLen }: ReadContext,
+): number {
+  let shots = 0, tokens = 0;
+  for (const example of examples.slice(0, SHOTS)) {
+    const known = exampleTokens.get(example) ?? tokenizer.encode(answered(example)).length;
+    exampleTokens.set(example, known);
+    tokens += known;
+    if (tokens >= seqLen) break;
+    shots++;
+  }
+  return shots;
 }
 
 /**
@@ -82,9 +104,13 @@ export function mmluPrompt(
   { subject, examples }: { readonly subject: string; readonly examples: readonly MmluQuestion[] },
 ): string {
   const about = subject === "" ? "" : ` about ${subject.replaceAll("_", " ")}`;
-  const shown = examples.map((one) => `${asked(one)} ${LETTERS[one.answer]}\n\n`).join("");
+  const shown = examples.map(answered).join("");
   const opening = `The following are multiple choice questions (with answers)${about}.\n\n`;
   return opening + shown + asked(question);
+}
+
+function answered(example: MmluQuestion): string {
+  return `${asked(example)} ${LETTERS[example.answer]}\n\n`;
 }
 
 function asked({ question, choices }: MmluQuestion): string {
@@ -107,7 +133,8 @@ export interface MmluSurroundings {
  * @throws {PacacError} io, data-invalid
  */
 export async function mmluSurroundings(file: string): Promise<MmluSurroundings> {
-  const [, subject] = /^(.+)_(?:test|val|dev|auxiliary_train)\.csv$/.exec(basename(file)) ?? ["", ""];
+  const [, subject] = /^(.+)_(?:test|val|dev|auxiliary_train)\.csv$/.exec(basename(file)) ??
+    ["", ""];
   if (subject === "") return { subject, examples: [] };
   const name = `${subject}_dev.csv`;
   const folder = dirname(file);

@@ -3,7 +3,12 @@
  * @module
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { PacacError } from "../../errors.ts";
 import { isObject, messageOf } from "../json.ts";
@@ -30,8 +35,10 @@ export async function* parquetRows(
     let row = 0;
     for (const { begin, end } of groupsOf(metadata, file)) {
       signal?.throwIfAborted();
-      const rows = await guarded(file, () =>
-        parquetReadObjects({ file: buffer, metadata, compressors, rowStart: begin, rowEnd: end })
+      const rows = await guarded(
+        file,
+        () =>
+          parquetReadObjects({ file: buffer, metadata, compressors, rowStart: begin, rowEnd: end }),
       );
       for (const value of rows) yield { value: plainObject(value), place: { file, line: ++row } };
     }

@@ -93,13 +93,14 @@ export function textField(
 }
 
 /**
- * Gives fields the names of a map; fields that the map does not name stay.
+ * Gives fields the names of a map; fields that the map does not name stay, and so does a row that has none of its fields, as one
+ * of another file may.
  * @param row The row
  * @param map From names in the file to names of the format
- * @throws {PacacError} data-invalid, where the row lacks a named field
+ * @throws {PacacError} data-invalid, where the row lacks one of the named fields
  */
 export function renameFields(row: Row, map: ReadonlyMap<string, string>): Row {
-  if (map.size === 0) return row;
+  if (![...map.keys()].some((from) => Object.hasOwn(row.value, from))) return row;
   const names = new Map<string, string>();
   const fields = new Map(Object.entries(row.value));
   for (const [from, to] of map) {

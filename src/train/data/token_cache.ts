@@ -11,7 +11,13 @@ import { createHash, type Hash } from "node:crypto";
 import { writeAll } from "../../formats/atomic.ts";
 import { fileSize, join, readAt, withFile } from "../../formats/files.ts";
 import { isObject, type JsonObject } from "../json.ts";
-import { type DocumentIndex, FileTokens, IndexBuilder, TokenStore, wordsOf } from "./token_store.ts";
+import {
+  type DocumentIndex,
+  FileTokens,
+  IndexBuilder,
+  TokenStore,
+  wordsOf,
+} from "./token_store.ts";
 import type { Document } from "./document.ts";
 
 const MAGIC = new TextEncoder().encode("PACACTOK");

@@ -251,9 +251,11 @@ export class FileTokens implements TokenSource {
     }
     const page = withFile(this.#file, () => this.#load(number));
     this.#pages.set(number, page);
-    if (this.#pages.size > PAGES) for (const oldest of this.#pages.keys()) {
-      this.#pages.delete(oldest);
-      break;
+    if (this.#pages.size > PAGES) {
+      for (const oldest of this.#pages.keys()) {
+        this.#pages.delete(oldest);
+        break;
+      }
     }
     return page;
   }

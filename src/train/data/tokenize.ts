@@ -187,11 +187,15 @@ export class FileTokenizer {
     const { skipBad = 0 } = this.#options;
     if (this.skipped.length >= skipBad) {
       if (skipBad === 0) throw fault;
-      throw new PacacError(fault.code, `${fault.message}; ${skipBad} bad rows were skipped before`, {
-        place: fault.place,
-        remedy: fault.remedy,
-        cause: fault,
-      });
+      throw new PacacError(
+        fault.code,
+        `${fault.message}; ${skipBad} bad rows were skipped before`,
+        {
+          place: fault.place,
+          remedy: fault.remedy,
+          cause: fault,
+        },
+      );
     }
     this.skipped.push({ place: fault.place, reason: fault.message });
     return undefined;
