@@ -98,10 +98,14 @@ async function* records(
   const source = Readable.from(prepend(first.value, blocks));
   source.on("error", (error) => parser.destroy(error));
   source.pipe(parser);
+  const count = (cells: readonly string[], mark: string) =>
+    cells.reduce((sum, cell) => sum + cell.split(mark).length - 1, 0);
+  let twice = 0;
   try {
     for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
-      const breaks = record.reduce((sum, cell) => sum + cell.split("\n").length - 1, 0);
-      yield { cells: record, line: info.lines - breaks };
+      // The parser counts a CRLF inside quotes as two lines.
+      twice += count(record, "\r\n");
+      yield { cells: record, line: info.lines - twice - count(record, "\n") };
     }
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;

@@ -70,13 +70,8 @@ function isParquet(head: Uint8Array): boolean {
   return String.fromCharCode(...head.subarray(0, 4)) === "PAR1";
 }
 
-/**
- * What a text's beginning shows; the name decides where it shows nothing.
- * @param head The beginning
- * @param name The file's name without the ending of its compression
- * @param options Format and map, where the user gave them
- */
-export function containerOf(head: string, name: string, options: DetectOptions = {}): Container {
+/** What a text's beginning shows; the name, without the ending of a compression, decides where it shows nothing. */
+function containerOf(head: string, name: string, options: DetectOptions): Container {
   const { format, map } = options;
   const ending = /\.(\w+)$/.exec(name)?.[1].toLowerCase();
   // A text may begin with a bracket.

@@ -2,15 +2,17 @@
  * Rows of Parquet files, a row group at a time.
  * @module
  */
-import { type FileHandle, open } from "node:fs/promises";
 import {
   type AsyncBuffer,
   type FileMetaData,
   parquetMetadataAsync,
   parquetReadObjects,
+  type RowGroup,
 } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import { parquetHeader } from "hyparquet/src/column.js";
 import { PacacError } from "../../errors.ts";
+import { readAt, withFile } from "../../formats/files.ts";
 import { isObject, messageOf } from "../json.ts";
 import type { ReadOptions } from "./bytes.ts";
 import type { RowStream } from "./rows.ts";
@@ -28,92 +30,111 @@ export async function* parquetRows(
   file: string,
   { signal, onRead }: ReadOptions = {},
 ): RowStream {
-  const handle = await opened(file);
-  try {
-    const buffer = await rangesOf(handle, onRead);
-    const metadata = await guarded(file, () => parquetMetadataAsync(buffer));
-    let row = 0;
-    for (const { begin, end } of groupsOf(metadata, file)) {
-      signal?.throwIfAborted();
-      const rows = await guarded(
-        file,
-        () =>
-          parquetReadObjects({ file: buffer, metadata, compressors, rowStart: begin, rowEnd: end }),
-      );
-      for (const value of rows) yield { value: plainObject(value), place: { file, line: ++row } };
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-async function opened(file: string): Promise<FileHandle> {
-  try {
-    return await open(file, "r");
-  } catch (cause) {
-    throw new PacacError("io", `Cannot read the data: ${messageOf(cause)}`, {
-      place: { file },
-      remedy: "check the path",
-      cause,
-    });
+  using handle = withFile(file, () => Deno.openSync(file));
+  const buffer = rangesOf(handle, onRead);
+  const metadata = await guarded(file, () => parquetMetadataAsync(buffer));
+  let row = 0;
+  for (const { begin, end, group } of groupsOf(metadata, { file, size: buffer.byteLength })) {
+    signal?.throwIfAborted();
+    await guarded(file, () => requirePages(group, buffer));
+    const rows = await guarded(
+      file,
+      () =>
+        parquetReadObjects({ file: buffer, metadata, compressors, rowStart: begin, rowEnd: end }),
+    );
+    for (const value of rows) yield { value: plainObject(value), place: { file, line: ++row } };
   }
 }
 
 /** A file that is read by ranges; a range beyond its end is a damaged file's. */
-async function rangesOf(
-  handle: FileHandle,
-  onRead: ReadOptions["onRead"],
-): Promise<AsyncBuffer> {
-  const { size } = await handle.stat();
+function rangesOf(handle: Deno.FsFile, onRead: ReadOptions["onRead"]): AsyncBuffer {
+  const { size } = handle.statSync();
   return {
     byteLength: size,
-    async slice(begin, end = size) {
+    slice(begin, end = size) {
       if (!(begin >= 0 && begin <= end && end <= size)) {
         throw new Error(`bytes ${begin} to ${end} are asked for, and the file has ${size}`);
       }
       const bytes = new Uint8Array(end - begin);
-      let done = 0;
-      while (done < bytes.length) {
-        const { bytesRead } = await handle.read(bytes, done, bytes.length - done, begin + done);
-        if (bytesRead === 0) throw new Error("the file ends early");
-        done += bytesRead;
-      }
+      const done = readAt(handle, bytes, { offset: begin });
       onRead?.(done);
-      return bytes.buffer;
+      if (done === bytes.length) return bytes.buffer;
+      throw new Error("the file ends early");
     },
   };
 }
 
+/** Ranges of rows, a row group each, once all that they say of bytes has been found to lie in the file. */
 function groupsOf(
   { row_groups }: FileMetaData,
-  file: string,
-): { begin: number; end: number }[] {
+  { file, size }: { readonly file: string; readonly size: number },
+): { begin: number; end: number; group: RowGroup }[] {
+  const within = (bytes: unknown, limit: number) => Number(bytes) >= 0 && Number(bytes) <= limit;
   let begin = 0;
   return row_groups.map((group, i) => {
-    const bytes = Number(group.total_byte_size), rows = Number(group.num_rows);
-    if (!(rows >= 0 && rows <= 2 ** 31) || !(bytes <= MAX_GROUP_BYTES)) {
-      const state = `row group ${i} has ${rows} rows of ${bytes} bytes`;
-      throw new PacacError("data-invalid", `Cannot read Parquet: ${state}`, {
+    const rows = Number(group.num_rows);
+    // Every row takes a bit at least; a number that is made up would take for ever.
+    const sound = within(rows, 8 * Number(group.total_byte_size)) &&
+      within(group.total_byte_size, MAX_GROUP_BYTES) &&
+      group.columns.every(({ meta_data: column }) =>
+        within(column?.data_page_offset, size) && within(column?.total_compressed_size, size) &&
+        within(column?.total_uncompressed_size, MAX_GROUP_BYTES) &&
+        within(column?.dictionary_page_offset ?? 0, size)
+      );
+    if (!sound) {
+      throw new PacacError("data-invalid", `Cannot read Parquet: row group ${i} is not sound`, {
         place: { file },
-        remedy: `write groups of at most ${MAX_GROUP_BYTES} bytes`,
+        remedy: `write groups of at most ${MAX_GROUP_BYTES} bytes, or fetch the file again`,
       });
     }
-    const range = { begin, end: begin + rows };
+    const range = { begin, end: begin + rows, group };
     begin += rows;
     return range;
   });
 }
 
-/** Whatever hyparquet throws is about the file. */
+/** Values of a page, nulls among them. */
+const MAX_VALUES = 1 << 24;
+
+/** Walks the headers of a group's pages: hyparquet goes round for ever where a page does not say its size. */
+async function requirePages({ columns }: RowGroup, buffer: AsyncBuffer): Promise<void> {
+  for (const { meta_data: column } of columns) {
+    if (column === undefined) throw new Error("a column has no description");
+    const begin = Number(column.dictionary_page_offset ?? column.data_page_offset);
+    const bytes = await buffer.slice(begin, begin + Number(column.total_compressed_size));
+    const reader = { view: new DataView(bytes), offset: 0 };
+    while (reader.offset < bytes.byteLength - 1) {
+      const header = parquetHeader(reader);
+      const { compressed_page_size: size, uncompressed_page_size: whole } = header;
+      const { num_values: values } = header.data_page_header ?? header.data_page_header_v2 ??
+        header.dictionary_page_header ?? { num_values: Number.NaN };
+      const sound = size >= 0 && reader.offset + size <= bytes.byteLength &&
+        whole >= 0 && whole <= MAX_GROUP_BYTES && values >= 0 && values <= MAX_VALUES;
+      if (!sound) throw new Error("a page is not sound");
+      reader.offset += size;
+    }
+  }
+}
+
+/** Whatever hyparquet throws is about the file, also what it leaves behind in promises that nobody waits for. */
 async function guarded<T>(file: string, step: () => Promise<T>): Promise<T> {
+  const ignore = (event: PromiseRejectionEvent) => {
+    const { reason } = event;
+    if (reason instanceof Error && /hyparquet/.test(reason.stack ?? "")) event.preventDefault();
+  };
+  globalThis.addEventListener("unhandledrejection", ignore);
   try {
     return await step();
   } catch (cause) {
+    // Reads are synchronous: what fails beside this fails before the next turn.
+    await new Promise((resume) => setTimeout(resume));
     throw new PacacError("data-invalid", `Cannot read Parquet: ${messageOf(cause)}`, {
       place: { file },
       remedy: "fetch the file again",
       cause,
     });
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", ignore);
   }
 }
 
