@@ -10,7 +10,7 @@
  */
 import { PacacError, type Place } from "../../errors.ts";
 import { messageOf } from "../json.ts";
-import type { Message, Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../tokenizer.ts";
 import {
   type Conversation,
   type Document,

@@ -6,7 +6,7 @@ import { stat } from "node:fs/promises";
 import { PacacError } from "../../errors.ts";
 import { makeFolder } from "../../formats/atomic.ts";
 import { join } from "../../formats/files.ts";
-import { isObject, type JsonObject } from "../json.ts";
+import type { JsonObject } from "../json.ts";
 import { hashOfFile } from "./bytes.ts";
 import { type DataIdentity, type FileIdentity, hashOf, identityOf } from "./identity.ts";
 import { type DataInput, listFiles } from "./inputs.ts";
