@@ -137,7 +137,8 @@ export async function* jsonLines(pieces: AsyncIterable<Uint8Array>, file: string
     let line = first;
     for (let begin = 0; begin < bytes.length; line++) {
       const end = bytes.indexOf(BREAK, begin) + 1 || bytes.length;
-      const row = jsonRow(bytes.subarray(begin, end), { file, line });
+      const last = bytes[end - 1] === BREAK ? end - 1 : end;
+      const row = jsonRow(bytes.subarray(begin, last), { file, line });
       if (row !== undefined) yield row;
       begin = end;
     }
