@@ -2,6 +2,7 @@
  * What generated trainers import: data, tokenizer, the trainer and its loop, text generation. It knows no compiler.
  * @module
  */
+export type { Place } from "../errors.ts";
 export type { AdapterFormat } from "../formats/adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
 export type { BatchCounts } from "./batch.ts";

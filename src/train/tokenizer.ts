@@ -17,7 +17,7 @@ export interface Message {
   /** What was said. */
   readonly content: string;
   /** Tools that the assistant calls, each {type: "function", function: {name, arguments}}. */
-  readonly tool_calls?: readonly JsonObject[];
+  readonly tool_calls?: readonly Readonly<Record<string, unknown>>[];
   /** Who speaks, or the tool whose result it is. */
   readonly name?: string;
 }

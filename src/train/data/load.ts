@@ -7,7 +7,10 @@ import { PacacError } from "../../errors.ts";
 import { makeFolder } from "../../formats/atomic.ts";
 import { join } from "../../formats/files.ts";
 import type { JsonObject } from "../json.ts";
+import type { Tokenizer } from "../tokenizer.ts";
 import { hashOfFile } from "./bytes.ts";
+import type { TrainOn } from "./document.ts";
+import type { DataFormat } from "./formats.ts";
 import { type DataIdentity, type FileIdentity, hashOf, identityOf } from "./identity.ts";
 import { type DataInput, listFiles } from "./inputs.ts";
 import type { PackStrategy } from "./layout.ts";
@@ -15,13 +18,7 @@ import { mmluSurroundings } from "./mmlu.ts";
 import { CacheWriter, openCache, removeStale } from "./token_cache.ts";
 import { TokenRows, type TokenRowsOptions } from "./token_rows.ts";
 import { IndexBuilder, MemoryTokens, TokenStore, wordsOf } from "./token_store.ts";
-import {
-  type DocumentSink,
-  type FileReport,
-  FileTokenizer,
-  type SkippedRow,
-  type TokenizeOptions,
-} from "./tokenize.ts";
+import { type DocumentSink, type FileReport, FileTokenizer, type SkippedRow } from "./tokenize.ts";
 
 /** How far reading has come. */
 export interface DataProgress {
@@ -36,8 +33,19 @@ export interface DataProgress {
 }
 
 /** What {@linkcode loadData} takes beside the inputs. */
-export interface DataOptions
-  extends Pick<TokenizeOptions, "tokenizer" | "seqLen" | "format" | "map" | "trainOn" | "skipBad"> {
+export interface DataOptions {
+  /** The model's tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** Tokens of a row. */
+  readonly seqLen: number;
+  /** Found by content where it is not said. */
+  readonly format?: DataFormat | undefined;
+  /** From names of fields in the files to names of the format. */
+  readonly map?: ReadonlyMap<string, string>;
+  /** Default `answers`. */
+  readonly trainOn?: TrainOn;
+  /** Rows that may be bad and are passed over; none where it is not said. */
+  readonly skipBad?: number;
   /** Best fit where it is not said; plain texts alone stay in order. */
   readonly strategy?: PackStrategy;
   /** Share of documents, by their hash, that is kept apart for validation. */

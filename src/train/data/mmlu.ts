@@ -120,7 +120,9 @@ function asked({ question, choices }: MmluQuestion): string {
 
 /** What a file's name and its neighbours tell of its questions. */
 export interface MmluSurroundings {
+  /** Of the file's questions; "" where its name tells none. */
   readonly subject: string;
+  /** Answered questions of the development set. */
   readonly examples: readonly MmluQuestion[];
   /** Where the examples are. */
   readonly examplesFile?: string;

@@ -3,11 +3,13 @@
  * @module
  */
 import { PacacError, type Place } from "../../errors.ts";
-import { type JsonObject, kindOf, messageOf } from "../json.ts";
+import { kindOf, messageOf } from "../json.ts";
 
 /** A row of a data file. */
 export interface Row {
-  readonly value: JsonObject;
+  /** Its fields. */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** File, line, and number in an array. */
   readonly place: Place;
   /** Names that fields have in the file, by the names that the format knows them by, where a map was given. */
   readonly names?: ReadonlyMap<string, string>;
