@@ -39,10 +39,15 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 
 /** Where something is wrong: a file with a line, a field, or a byte offset. */
 export interface Place {
+  /** Path of the file. */
   readonly file?: string;
+  /** Line, from 1. */
   readonly line?: number;
+  /** Column, from 1. */
   readonly column?: number;
+  /** Field, `adapt.rank` or `[3].output`. */
   readonly field?: string;
+  /** Offset in bytes, from 0. */
   readonly byte?: number;
 }
 

@@ -61,12 +61,46 @@ export const FLAGS = {
     flags: "--init <seed>",
     meaning: "Start from fresh weights of this seed in place of the model's",
   },
-  data: { flags: "--data <file>", meaning: "Training data" },
+  data: {
+    flags: "--data <path[:weight]>",
+    meaning: "Training data: a file or folder; again for more, each with its weight",
+  },
   format: {
     flags: "--format <name>",
-    choices: ["alpaca", "messages", "text"],
+    choices: ["messages", "sharegpt", "mmlu", "alpaca", "completion", "text"],
     meaning: "Format of the data (default: by the file's content)",
   },
+  map: {
+    flags: "--map <fields>",
+    meaning: "Names of fields, the file's first: question=instruction,answer=output",
+  },
+  skipBad: {
+    flags: "--skip-bad <n>",
+    meaning: "Rows that may be bad and are passed over (default: none)",
+  },
+  trainOn: {
+    flags: "--train-on <what>",
+    choices: ["answers", "last", "everything"],
+    meaning: "Which tokens of a conversation are learnt (default: answers, all of them)",
+  },
+  packing: {
+    flags: "--packing <how>",
+    choices: ["best-fit", "sequential", "padded"],
+    meaning: "How documents share rows (default: best-fit; padded: one a row)",
+  },
+  validation: {
+    flags: "--validation <share|path>",
+    meaning: "Kept apart to validate: a share of the rows by their hash, or other files",
+  },
+  model: {
+    flags: "--model <path>",
+    meaning: "Model description (a .ts file), or a folder or cached model with a tokenizer",
+  },
+  seqLen: {
+    flags: "--seq-len <n>",
+    meaning: "Tokens of a row (default: the description's, or 512)",
+  },
+  show: { flags: "--show <n>", meaning: "Print n rows, the tokens that are learnt marked" },
   steps: { flags: "--steps <n>", meaning: "Optimiser steps" },
   epochs: { flags: "--epochs <n>", meaning: "Passes over the data (default: 1)" },
   runDir: { flags: "--out <dir>", meaning: "Folder for the adapter and the checkpoints" },

@@ -44,12 +44,10 @@ const LISTS: readonly rules.Listed[] = [
     list: "src/cli/main.ts",
     when: /^export (?:async )?function \w+Command\(/m,
   },
-  // Readers take the file's text first; rows.ts is what they share.
   {
     folder: "src/train/data/",
-    list: "src/train/data/mod.ts",
-    when: /^export function read[A-Z]\w*\(/m,
-    except: ["rows"],
+    list: "src/train/data/formats.ts",
+    when: /^export function read[A-Z]\w*\(row/m,
   },
 ];
 
@@ -131,8 +129,7 @@ const TIDY: readonly Tidy[] = [
     name: "lists name every file of their folder",
     tree: () => LISTS.flatMap((list) => rules.unlisted(src, list)),
     canaries: LISTS.map((list) => () => {
-      const text =
-        "export function readNothing(text: string) {}\nexport function newCommand() {}\n";
+      const text = "export function readNothing(row: Row) {}\nexport function newCommand() {}\n";
       return rules.unlisted(new Map([...src, [`${list.folder}planted.ts`, text]]), list);
     }),
   },

@@ -39,10 +39,10 @@ export function demoCommand(): PlainCommand {
       section("Before: a model that has read Moby Dick is asked about geography");
       await ask(trainer, tokenizer);
       section(`Fine-tune with PaCA on ${DATA}`);
-      const data = await loadData(DATA, { tokenizer, seqLen: trainer.info.seqLen });
+      const { train } = await loadData(DATA, { tokenizer, seqLen: trainer.info.seqLen });
       const runDir = runFolder(program.dir);
       const losses = await fineTuneOn(trainer, {
-        data,
+        data: train,
         steps,
         runDir,
         adapterFormat: "peft",

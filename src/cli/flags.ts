@@ -22,8 +22,19 @@ export const option = {
   weights: () => new Option(FLAGS.weights.flags, FLAGS.weights.meaning),
   adapter: () => new Option(FLAGS.adapter.flags, FLAGS.adapter.meaning),
   init: () => new Option(FLAGS.init.flags, FLAGS.init.meaning).argParser(whole),
-  data: () => new Option(FLAGS.data.flags, FLAGS.data.meaning).makeOptionMandatory(),
+  data: () =>
+    new Option(FLAGS.data.flags, FLAGS.data.meaning).argParser(gathered).makeOptionMandatory(),
   format: () => new Option(FLAGS.format.flags, FLAGS.format.meaning).choices(FLAGS.format.choices),
+  map: () => new Option(FLAGS.map.flags, FLAGS.map.meaning),
+  skipBad: () => new Option(FLAGS.skipBad.flags, FLAGS.skipBad.meaning).argParser(whole),
+  trainOn: () =>
+    new Option(FLAGS.trainOn.flags, FLAGS.trainOn.meaning).choices(FLAGS.trainOn.choices),
+  packing: () =>
+    new Option(FLAGS.packing.flags, FLAGS.packing.meaning).choices(FLAGS.packing.choices),
+  validation: () => new Option(FLAGS.validation.flags, FLAGS.validation.meaning),
+  model: () => new Option(FLAGS.model.flags, FLAGS.model.meaning).makeOptionMandatory(),
+  seqLen: () => new Option(FLAGS.seqLen.flags, FLAGS.seqLen.meaning).argParser(count),
+  show: () => new Option(FLAGS.show.flags, FLAGS.show.meaning).argParser(count),
   steps: () => new Option(FLAGS.steps.flags, FLAGS.steps.meaning).argParser(count),
   epochs: () =>
     new Option(FLAGS.epochs.flags, FLAGS.epochs.meaning).argParser(count).conflicts("steps"),
@@ -64,6 +75,10 @@ export function threadCount(flag: number | undefined): number {
   throw new PacacError("usage", `Cannot use PACAC_THREADS: "${variable}" is not a count`, {
     remedy: "set it to a whole number from 1, or unset it",
   });
+}
+
+function gathered(text: string, before: string[] = []): string[] {
+  return [...before, text];
 }
 
 function count(text: string): number {

@@ -16,6 +16,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./inspect.ts")).inspectCommand(),
   },
   {
+    name: "data",
+    summary: "Show what a model would learn from data files, before any training",
+    load: async () => (await import("./data.ts")).dataCommand(),
+  },
+  {
     name: "train",
     summary: "Fine-tune on a data file and save an adapter",
     load: async () => (await import("./train.ts")).trainCommand(),

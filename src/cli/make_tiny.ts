@@ -40,10 +40,10 @@ export function makeTinyCommand(): PlainCommand {
       const program = await openSpec(spec, { ...flags, target: "cpu" });
       await using trainer = await program.module.load({ init: { seed: SEED } });
       const tokenizer = await loadTokenizer(FOLDER);
-      const data = await loadData(text, { tokenizer, seqLen: trainer.info.seqLen });
+      const { train } = await loadData(text, { tokenizer, seqLen: trainer.info.seqLen });
       const runDir = runFolder(program.dir);
       await fineTuneOn(trainer, {
-        data,
+        data: train,
         steps,
         runDir,
         adapterFormat: "peft",

@@ -8,18 +8,26 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
-import { loadData, type LoadedData, loadTokenizer, type Trainer } from "../train/mod.ts";
-import type { TrainEvent } from "../train/mod.ts";
+import {
+  loadTokenizer,
+  rowsOfEpoch,
+  type Trainer,
+  type TrainEvent,
+  type TrainingData,
+} from "../train/mod.ts";
+import { describeData, readData } from "./data_input.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
-import { duration, grouped, note, percent, print } from "./print.ts";
+import { duration, grouped, note, print } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
 import { Progress } from "./progress.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
 export interface RunOptions {
-  readonly data: LoadedData;
+  readonly data: TrainingData;
+  /** Measured at the end. */
+  readonly validation?: TrainingData | undefined;
   readonly steps: number;
   /** Folder for the adapter and the checkpoint. */
   readonly runDir: string;
@@ -37,6 +45,11 @@ export function trainCommand(): PlainCommand {
     .argument("<program>", "Model description (a .ts file), or a folder that compile wrote")
     .addOption(option.data())
     .addOption(option.format())
+    .addOption(option.map())
+    .addOption(option.skipBad())
+    .addOption(option.trainOn())
+    .addOption(option.packing())
+    .addOption(option.validation())
     .addOption(option.weights())
     .addOption(option.adapter())
     .addOption(option.init())
@@ -59,16 +72,14 @@ export function trainCommand(): PlainCommand {
       await using trainer = await program.module.load(loadOptions(flags));
       const { seqLen } = trainer.info;
       const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
-      const data = await loadData(userPath(flags.data), {
-        tokenizer,
-        seqLen,
-        ...(flags.format === undefined ? {} : { format: flags.format }),
-      });
+      const data = await readData(flags.data, { ...flags, tokenizer, seqLen });
       if (flags.resume !== undefined) await trainer.loadCheckpoint(userPath(flags.resume));
       note(describeData(data));
-      const steps = stepsOf(trainer, data, flags);
+      const { train, validation } = data;
+      const steps = stepsOf(trainer, train, flags);
       await fineTuneOn(trainer, {
-        data,
+        data: train,
+        validation,
         steps,
         runDir,
         adapterFormat: flags.adapterFormat,
@@ -88,7 +99,7 @@ export function trainCommand(): PlainCommand {
  * @throws {Exit} after an interrupt, once everything is saved
  */
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
-  const { data, steps, runDir, saveEvery, json } = options;
+  const { data, validation, steps, runDir, saveEvery, json } = options;
   const losses: number[] = [];
   const progress = new Progress();
   using interrupt = new Interrupt("Finishing this step, then saving");
@@ -97,6 +108,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     steps,
     signal: interrupt.signal,
     checkpoint: join(runDir, "checkpoint"),
+    ...(validation === undefined ? {} : { validation }),
     ...(saveEvery === undefined ? {} : { saveEvery }),
   });
   for await (const event of events) {
@@ -173,28 +185,13 @@ function show(event: TrainEvent, progress: Progress): void {
   }
 }
 
-/** How much of the data is trained on, and what was left out. */
-function describeData({ format, stats, seqLen }: LoadedData): string {
-  const { documents, rows, tokens, supervised, supervisedShare, efficiency } = stats;
-  const lines = [
-    `${grouped(documents)} documents (${format}) in ${grouped(rows)} rows of ${seqLen}, ` +
-    `${percent(efficiency)} full`,
-    `${grouped(supervised)} of ${grouped(tokens)} tokens are trained on (${
-      percent(supervisedShare)
-    })`,
-  ];
-  if (stats.truncated > 0) lines.push(`${stats.truncated} documents are cut to ${seqLen} tokens`);
-  if (stats.dropped > 0) lines.push(`${stats.dropped} documents have nothing to train on`);
-  return lines.join("\n");
-}
-
 function stepsOf(
   { info, stepsDone }: Trainer,
-  data: LoadedData,
+  data: TrainingData,
   flags: { readonly steps?: number | undefined; readonly epochs?: number | undefined },
 ): number {
   const aStep = info.batch * info.accumulate;
-  const steps = flags.steps ?? Math.ceil((flags.epochs ?? 1) * data.rows / aStep);
+  const steps = flags.steps ?? Math.ceil((flags.epochs ?? 1) * rowsOfEpoch(data) / aStep);
   if (steps > stepsDone) return steps;
   throw new PacacError("usage", `Cannot train ${steps} steps: the checkpoint is at ${stepsDone}`, {
     remedy: "--steps counts from the very beginning; give more of them",
@@ -204,7 +201,12 @@ function stepsOf(
 function resumeCommand(
   path: string,
   flags: {
-    readonly data: string;
+    readonly data: readonly string[];
+    readonly map?: string | undefined;
+    readonly skipBad?: number | undefined;
+    readonly trainOn?: string | undefined;
+    readonly packing?: string | undefined;
+    readonly validation?: string | undefined;
     readonly weights?: string | undefined;
     readonly format?: string | undefined;
     readonly seed?: number | undefined;
@@ -219,8 +221,13 @@ function resumeCommand(
   },
 ): string {
   const given: [string, string | number | undefined][] = [
-    ["--data", flags.data],
+    ...flags.data.map((input): [string, string] => ["--data", input]),
     ["--format", flags.format],
+    ["--map", flags.map],
+    ["--skip-bad", flags.skipBad],
+    ["--train-on", flags.trainOn],
+    ["--packing", flags.packing],
+    ["--validation", flags.validation],
     ["--weights", flags.weights],
     ["--init", flags.init],
     ["--steps", flags.steps],

@@ -4,8 +4,8 @@
  */
 import { PacacError } from "../errors.ts";
 import { checkBatch } from "./batch.ts";
-import type { PackedData } from "./data/pack.ts";
-import { RowOrder, takeRows } from "./data/order.ts";
+import { RowOrder, rowsOfEpoch, takeRows, type TrainingData } from "./data/order.ts";
+import { TokenRows } from "./data/token_rows.ts";
 import type { Batch } from "./engine.ts";
 import type { StepEvent, TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
@@ -15,13 +15,13 @@ import type { Trainer } from "./trainer.ts";
 /** What {@linkcode train} takes beside the trainer. */
 export interface TrainOptions {
   /** Rows to train on. */
-  readonly data: PackedData;
+  readonly data: TrainingData;
   /** Steps of the whole run, those before a resume included; one epoch where it is not said. */
   readonly steps?: number;
   /** Ends the run after the step that is under way. */
   readonly signal?: AbortSignal;
   /** Measured every `evaluateEvery` steps and at the end. */
-  readonly validation?: PackedData;
+  readonly validation?: TrainingData;
   /** Steps between evaluations; at the end alone where it is not said. */
   readonly evaluateEvery?: number;
   /** Where checkpoints go: every `saveEvery` steps, on an interrupt, and at the end. */
@@ -51,7 +51,7 @@ export async function* train(
   checkData(data, "data", trainer);
   if (validation !== undefined) checkData(validation, "validation", trainer);
   const rowsPerStep = info.batch * info.accumulate;
-  const steps = options.steps ?? Math.ceil(data.rows / rowsPerStep);
+  const steps = options.steps ?? Math.ceil(rowsOfEpoch(data) / rowsPerStep);
   const order = new RowOrder(data, trainer.seed);
   yield {
     type: "start",
@@ -129,7 +129,7 @@ async function oneStep(
 /** Mean loss over all supervised tokens of a set, batch by batch; the last batch is filled up with padding. */
 async function evaluateAll(
   trainer: Trainer,
-  data: PackedData,
+  data: TrainingData,
 ): Promise<{ loss: number; supervised: number }> {
   const { batch } = trainer.info;
   let sum = 0, supervised = 0;
@@ -143,12 +143,19 @@ async function evaluateAll(
 }
 
 /** A row that cannot be used is told before the first step, not in the middle of a run. */
-function checkData(data: PackedData, name: string, { info }: Trainer): void {
+function checkData(data: TrainingData, name: string, { info }: Trainer): void {
   if (data.seqLen !== info.seqLen) {
     throw new PacacError("batch-invalid", `Cannot use rows of ${data.seqLen} tokens`, {
       place: { field: name },
       remedy: `pack into rows of ${info.seqLen} tokens, the program's seqLen`,
     });
   }
-  checkBatch(data, { ...info, batch: data.rows });
+  if (!(data instanceof TokenRows)) checkBatch(data, { ...info, batch: data.rows });
+  else if (data.idLimit > info.vocabSize) {
+    const state = `${data.idLimit - 1} is no id below ${info.vocabSize}`;
+    throw new PacacError("batch-invalid", `Cannot use the rows: ${state}`, {
+      place: { field: name },
+      remedy: "check that the tokenizer belongs to the model",
+    });
+  }
 }

@@ -2,6 +2,7 @@
  * What generated trainers import: data, tokenizer, the trainer and its loop, text generation. It knows no compiler.
  * @module
  */
+export type { Place } from "../errors.ts";
 export type { AdapterFormat } from "../formats/adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
 export type { BatchCounts } from "./batch.ts";
@@ -9,19 +10,49 @@ export {
   alpacaPrompt,
   DATA_FORMATS,
   type DataFormat,
+  type DataIdentity,
+  type DataInput,
   type DataOptions,
-  detectFormat,
+  type DataProgress,
+  type DataSummary,
   type Document,
+  type DocumentIndex,
+  FIELD_NAMES,
+  type FileIdentity,
+  type FileReport,
   type Instruction,
+  type LengthBin,
+  listFiles,
   loadData,
   type LoadedData,
+  type MixPart,
+  mmluPrompt,
+  type MmluQuestion,
+  mmluQuestion,
+  type MmluSurroundings,
+  mmluSurroundings,
   pack,
+  PACK_STRATEGIES,
   type PackedData,
   type PackOptions,
   type PackStats,
   type PackStrategy,
+  parseInput,
+  parseMap,
+  requireSameData,
+  type Row,
   RowOrder,
+  rowsOfEpoch,
+  type SkippedRow,
+  summarize,
   takeRows,
+  TokenRows,
+  type TokenRowsOptions,
+  type TokenSource,
+  TokenStore,
+  TRAIN_ON,
+  type TrainingData,
+  type TrainOn,
 } from "./data/mod.ts";
 export type {
   AdamwSettings,

@@ -4,6 +4,7 @@
  */
 import { Template } from "@huggingface/jinja";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readFile } from "node:fs/promises";
 import { PacacError } from "../errors.ts";
@@ -15,12 +16,18 @@ export interface Message {
   readonly role: string;
   /** What was said. */
   readonly content: string;
+  /** Tools that the assistant calls, each {type: "function", function: {name, arguments}}. */
+  readonly tool_calls?: readonly Readonly<Record<string, unknown>>[];
+  /** Who speaks, or the tool whose result it is. */
+  readonly name?: string;
 }
 
 /** What {@linkcode Tokenizer.chat} can be told. */
 export interface ChatOptions {
   /** Whether the text ends where the assistant's answer begins. */
   readonly generationPrompt?: boolean;
+  /** Descriptions of tools, for templates that know them. */
+  readonly tools?: readonly unknown[];
 }
 
 /** Text to token ids and back, and conversations to text. */
@@ -35,22 +42,34 @@ export class Tokenizer {
   readonly addsBos: boolean;
   /** One more than the highest id. */
   readonly vocabSize: number;
+  /** A hash of the files that it was loaded from, hexadecimal; "" where it was not loaded from files. */
+  readonly fingerprint: string;
   readonly #inner: HuggingFaceTokenizer;
   readonly #template: Template | undefined;
+  readonly #templateText: string;
   readonly #specials: JsonObject;
   readonly #folder: string;
 
   /**
    * Wraps an encoder with what the tokenizer's files say of it.
    * @param inner Encoder and decoder
-   * @param given The parsed tokenizer_config.json, the chat template where there is one, the folder for messages
+   * @param given The parsed tokenizer_config.json, the chat template where there is one and its text, a hash of the files, the
+   * folder for messages
    */
   constructor(
     inner: HuggingFaceTokenizer,
-    given: { readonly config: JsonObject; readonly template?: Template; readonly folder: string },
+    given: {
+      readonly config: JsonObject;
+      readonly template?: Template;
+      readonly templateText?: string;
+      readonly fingerprint?: string;
+      readonly folder: string;
+    },
   ) {
     this.#inner = inner;
     this.#template = given.template;
+    this.#templateText = given.templateText ?? "";
+    this.fingerprint = given.fingerprint ?? "";
     this.#folder = given.folder;
     this.#specials = specialTokens(given.config);
     this.bosId = this.#idOf("bos_token");
@@ -94,6 +113,14 @@ export class Tokenizer {
   }
 
   /**
+   * Whether the chat template's text has a name in it, as `tools` of those that know tools.
+   * @param name The name
+   */
+  templateReads(name: string): boolean {
+    return new RegExp(`\\b${name}\\b`).test(this.#templateText);
+  }
+
+  /**
    * The text of a conversation by the model's chat template.
    * @param messages The turns
    * @param options Whether the text invites an answer
@@ -110,6 +137,7 @@ export class Tokenizer {
       return this.#template.render({
         ...this.#specials,
         messages: messages.map((message) => ({ ...message })),
+        ...(options.tools === undefined ? {} : { tools: options.tools }),
         add_generation_prompt: options.generationPrompt ?? false,
       });
     } catch (cause) {
@@ -148,10 +176,14 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   }
   const config = await readJson(join(folder, "tokenizer_config.json")) ?? {};
   const source = await readText(join(folder, "chat_template.jinja")) ?? templateOf(config);
-  const template = source === undefined ? {} : { template: parseTemplate(source, folder) };
+  const template = source === undefined
+    ? {}
+    : { template: parseTemplate(source, folder), templateText: source };
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([description, config, source ?? null])).digest("hex");
   try {
     const inner = new HuggingFaceTokenizer(description, config);
-    return new Tokenizer(inner, { config, folder, ...template });
+    return new Tokenizer(inner, { config, folder, fingerprint, ...template });
   } catch (cause) {
     throw new PacacError("tokenizer-invalid", `Cannot load the tokenizer: ${messageOf(cause)}`, {
       place: { file },

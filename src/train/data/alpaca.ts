@@ -2,10 +2,9 @@
  * Alpaca data: rows of {instruction, input?, output}. Only the output is trained on.
  * @module
  */
-import type { Tokenizer } from "../tokenizer.ts";
 import { supervise } from "./chat.ts";
-import { beginOfText, type Document, endOfText, joinPieces } from "./document.ts";
-import { readRows, type Row, textField } from "./rows.ts";
+import { type Document, promptAndAnswer, type ReadContext } from "./document.ts";
+import { type Row, textField } from "./rows.ts";
 
 /** An instruction to follow, with what it works on. */
 export interface Instruction {
@@ -16,15 +15,24 @@ export interface Instruction {
 }
 
 /**
- * The documents of an Alpaca file: as a user's and an assistant's turn where the tokenizer has a chat template, else
- * with {@linkcode alpacaPrompt} before the answer and the end-of-text token behind it.
- * @param text The file's text
- * @param file The file's name, for messages
- * @param tokenizer The model's tokenizer
+ * The document of an Alpaca row: as a user's and an assistant's turn where the tokenizer has a chat template, else
+ * with {@linkcode alpacaPrompt} before the answer and the end-of-text token behind it. The published Alpaca has some rows
+ * without an answer: nothing to learn, so they give an empty document, which packing drops and counts.
+ * @param row The row
+ * @param context Tokenizer, and what is trained on
  * @throws {PacacError} data-invalid
  */
-export function readAlpaca(text: string, file: string, tokenizer: Tokenizer): Document[] {
-  return readRows(text, file).map((row) => document(row, tokenizer));
+export function readAlpaca(row: Row, context: ReadContext): Document[] {
+  const instruction = textField(row, "instruction");
+  const input = textField(row, "input", { missing: "" });
+  const output = textField(row, "output");
+  if (output === "") return [{ ids: new Int32Array(0), supervised: new Uint8Array(0) }];
+  if (!context.tokenizer.hasChatTemplate) {
+    return [promptAndAnswer(alpacaPrompt({ instruction, input }), output, context)];
+  }
+  const content = input === "" ? instruction : `${instruction}\n\n${input}`;
+  const messages = [{ role: "user", content }, { role: "assistant", content: output }];
+  return [supervise({ messages, place: row.place }, context)];
 }
 
 /**
@@ -37,24 +45,4 @@ export function alpacaPrompt({ instruction, input = "" }: Instruction): string {
   return `Below is an instruction that describes a task${context}. ` +
     "Write a response that appropriately completes the request.\n\n" +
     `### Instruction:\n${instruction}\n\n${given}### Response:\n`;
-}
-
-function document({ value, place }: Row, tokenizer: Tokenizer): Document {
-  const instruction = textField(value, "instruction", { place });
-  const input = textField(value, "input", { place, missing: "" });
-  const output = textField(value, "output", { place });
-  // The published Alpaca has some rows without an answer: nothing to learn, so packing drops and counts them.
-  if (output === "") return joinPieces([]);
-  if (!tokenizer.hasChatTemplate) {
-    const prompt = tokenizer.encode(alpacaPrompt({ instruction, input }));
-    return joinPieces([
-      { ids: beginOfText(tokenizer), supervised: false },
-      { ids: prompt, supervised: false },
-      { ids: tokenizer.encode(output), supervised: true },
-      { ids: endOfText(tokenizer), supervised: true },
-    ]);
-  }
-  const content = input === "" ? instruction : `${instruction}\n\n${input}`;
-  const messages = [{ role: "user", content }, { role: "assistant", content: output }];
-  return supervise({ messages, place }, tokenizer);
 }

@@ -10,9 +10,22 @@
  */
 import { PacacError, type Place } from "../../errors.ts";
 import { messageOf } from "../json.ts";
-import type { Message, Tokenizer } from "../tokenizer.ts";
-import { type Conversation, type Document, joinPieces, type Piece } from "./document.ts";
+import type { Tokenizer } from "../tokenizer.ts";
+import {
+  type Conversation,
+  type Document,
+  joinPieces,
+  type Piece,
+  type ReadContext,
+} from "./document.ts";
 import { fieldOf } from "./rows.ts";
+import { withToolsAsText } from "./tools.ts";
+
+/** What {@linkcode supervise} is given beside the conversation. */
+export interface SuperviseOptions extends Pick<ReadContext, "tokenizer" | "trainOn"> {
+  /** The first turn that may be trained on. */
+  readonly from?: number;
+}
 
 /** The range of characters of an answer in the whole text. */
 interface Answer {
@@ -21,25 +34,35 @@ interface Answer {
 }
 
 /**
- * The tokens of a conversation, with the assistant's turns (their end-of-turn token included) marked.
- * @param conversation Turns, of which one at least is the assistant's
- * @param tokenizer A tokenizer with a chat template
+ * The tokens of a conversation, with the assistant's turns (their end-of-turn token included) marked: all of them, the last, or
+ * with `everything` every token.
+ * @param given Turns, of which one at least is the assistant's
+ * @param options A tokenizer with a chat template, and what is trained on
  * @throws {PacacError} data-invalid, tokenizer-invalid
  */
-export function supervise(conversation: Conversation, tokenizer: Tokenizer): Document {
+export function supervise(given: Conversation, options: SuperviseOptions): Document {
+  const { tokenizer, trainOn = "answers", from = 0 } = options;
+  const conversation = withToolsAsText(given, tokenizer);
   const { messages, place } = conversation;
-  const whole = render(tokenizer, messages, { place });
-  const answers = messages.flatMap(({ role }, i) =>
-    role === "assistant" ? [answerAt(i, conversation, { tokenizer, whole })] : []
-  );
+  const whole = render(tokenizer, conversation, { place });
   const ids = tokenizer.encode(whole);
+  if (trainOn === "everything") return { ids, supervised: new Uint8Array(ids.length).fill(1) };
+  // A system turn that was added for tools is in front.
+  const first = from + messages.length - given.messages.length;
+  const turns = messages.flatMap(({ role }, i) => role === "assistant" && i >= first ? [i] : []);
+  const answers = (trainOn === "last" ? turns.slice(-1) : turns)
+    .map((i) => answerAt(i, conversation, { tokenizer, whole }));
   const document = markWhole(ids, { whole, answers, tokenizer }) ??
     joinPieces(cut(whole, answers, tokenizer));
-  if (tokenizer.decode(document.ids) !== tokenizer.decode(ids)) {
-    throw new PacacError("data-invalid", "Cannot mask the answers: tokens cross their borders", {
-      place,
-      remedy: "remove spaces at the beginning and the end of the answers",
-    });
+  const [cutText, wholeText] = [tokenizer.decode(document.ids), tokenizer.decode(ids)];
+  if (cutText !== wholeText) {
+    const [one, other] = aroundDifference(cutText, wholeText);
+    throw new PacacError(
+      "data-invalid",
+      `Cannot mask the answers: tokens cross their borders, cut there they are ${one}, ` +
+        `whole ${other}`,
+      { place, remedy: "remove spaces at the beginning and the end of the answers" },
+    );
   }
   dropTrailingSpace(document, tokenizer);
   return document;
@@ -47,11 +70,14 @@ export function supervise(conversation: Conversation, tokenizer: Tokenizer): Doc
 
 function render(
   tokenizer: Tokenizer,
-  messages: readonly Message[],
+  { messages, tools }: Pick<Conversation, "messages" | "tools">,
   { place, generationPrompt = false }: { place: Place; generationPrompt?: boolean },
 ): string {
   try {
-    return tokenizer.chat(messages, { generationPrompt });
+    return tokenizer.chat(messages, {
+      generationPrompt,
+      ...(tools === undefined ? {} : { tools }),
+    });
   } catch (cause) {
     if (!(cause instanceof PacacError) || !tokenizer.hasChatTemplate) throw cause;
     throw new PacacError("data-invalid", `Cannot use the row: ${messageOf(cause)}`, {
@@ -64,13 +90,16 @@ function render(
 
 function answerAt(
   index: number,
-  { messages, place }: Conversation,
+  { messages, tools, place }: Conversation,
   { tokenizer, whole }: { tokenizer: Tokenizer; whole: string },
 ): Answer {
   const at = fieldOf(place, `messages[${index}]`);
-  const before = messages.slice(0, index);
-  const prompt = render(tokenizer, before, { place: at, generationPrompt: true });
-  const through = render(tokenizer, messages.slice(0, index + 1), { place: at });
+  const upTo = (end: number) => ({
+    messages: messages.slice(0, end),
+    ...(tools === undefined ? {} : { tools }),
+  });
+  const prompt = render(tokenizer, upTo(index), { place: at, generationPrompt: true });
+  const through = render(tokenizer, upTo(index + 1), { place: at });
   requirePrefix(prompt, through, at);
   requirePrefix(through, whole, at);
   return { begin: prompt.length, end: through.length };
@@ -78,19 +107,25 @@ function answerAt(
 
 function requirePrefix(prefix: string, text: string, place: Place): void {
   if (text.startsWith(prefix)) return;
-  let same = 0;
-  while (same < prefix.length && prefix[same] === text[same]) same++;
-  const excerpt = (from: string) => JSON.stringify(from.slice(Math.max(0, same - 20), same + 20));
+  const [before, after] = aroundDifference(prefix, text);
   throw new PacacError(
     "data-invalid",
-    `Cannot mask the answer: the chat template writes ${excerpt(prefix)} before it is given, ` +
-      `and ${excerpt(text)} after`,
+    `Cannot mask the answer: the chat template writes ${before} before it is given, ` +
+      `and ${after} after`,
     {
       place,
       remedy: "use a template that writes earlier turns the same way each time, or end the row " +
-        "with this turn",
+        "with this turn; --train-on last needs the last answer alone",
     },
   );
+}
+
+/** Both texts around the first character in which they differ, quoted. */
+function aroundDifference(one: string, other: string): [string, string] {
+  let same = 0;
+  while (same < one.length && one[same] === other[same]) same++;
+  const excerpt = (from: string) => JSON.stringify(from.slice(Math.max(0, same - 20), same + 20));
+  return [excerpt(one), excerpt(other)];
 }
 
 /** Marks answers in the tokens of the whole text; nothing where a token crosses a border. */

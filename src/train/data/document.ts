@@ -1,5 +1,5 @@
 /**
- * What readers make of a data file: documents, that is token ids with a mark on those that are trained on.
+ * What readers make of a row: documents, that is token ids with a mark on those that are trained on.
  * @module
  */
 import type { Place } from "../../errors.ts";
@@ -13,9 +13,41 @@ export interface Document {
   readonly supervised: Uint8Array;
 }
 
+/** What of a conversation is trained on: each answer, the last one, or every token. */
+export const TRAIN_ON = ["answers", "last", "everything"] as const;
+
+/** One of {@linkcode TRAIN_ON}. */
+export type TrainOn = typeof TRAIN_ON[number];
+
+/** What readers of rows are given beside the row. */
+export interface ReadContext {
+  /** The model's tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** Tokens of a row of the program. */
+  readonly seqLen: number;
+  /** Default `answers`. */
+  readonly trainOn?: TrainOn;
+  /** Questions that go before another of the file in MMLU's prompt. */
+  readonly examples?: readonly MmluQuestion[];
+  /** Subject of the file's questions. */
+  readonly subject?: string;
+}
+
+/** A question of MMLU with its four choices. */
+export interface MmluQuestion {
+  /** The question. */
+  readonly question: string;
+  /** What may be answered, A to D. */
+  readonly choices: readonly string[];
+  /** The right choice, 0 to 3. */
+  readonly answer: number;
+}
+
 /** A conversation and where it stands in its file. */
 export interface Conversation {
   readonly messages: readonly Message[];
+  /** Descriptions of tools that the assistant may call. */
+  readonly tools?: readonly unknown[];
   readonly place: Place;
 }
 
@@ -39,6 +71,27 @@ export function joinPieces(pieces: readonly Piece[]): Document {
     at += ids.length;
   }
   return document;
+}
+
+/**
+ * A document of a prompt that is given and an answer that is trained on, with begin-of-text and end-of-text where the
+ * tokenizer has them. The prompt is tokenised alone, as it is when the model is asked.
+ * @param prompt What is given
+ * @param answer What is learnt
+ * @param context Tokenizer, and whether the prompt is learnt too
+ */
+export function promptAndAnswer(
+  prompt: string,
+  answer: string,
+  { tokenizer, trainOn }: ReadContext,
+): Document {
+  const given = trainOn === "everything";
+  return joinPieces([
+    { ids: beginOfText(tokenizer), supervised: given },
+    { ids: tokenizer.encode(prompt), supervised: given },
+    { ids: tokenizer.encode(answer), supervised: true },
+    { ids: endOfText(tokenizer), supervised: true },
+  ]);
 }
 
 /**

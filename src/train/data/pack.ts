@@ -1,15 +1,10 @@
 /**
  * Packs documents into rows of equal length, several to a row, kept apart by segment ids.
- *
- * Best fit decreasing: documents from the longest to the shortest, each into the fullest row that has room for it; within
- * 11/9 of the fewest rows possible (Johnson et al. 1974), and the same rows each time.
  * @module
  */
 import { invariant, PacacError } from "../../errors.ts";
 import type { Document } from "./document.ts";
-
-/** How documents are laid into rows. `sequential` keeps their order: a new row begins where one does not fit. */
-export type PackStrategy = "best-fit" | "sequential";
+import { layOut, type PackStrategy } from "./layout.ts";
 
 /** What packing came to. */
 export interface PackStats {
@@ -57,6 +52,13 @@ export interface PackOptions {
   readonly padId?: number;
 }
 
+/** Rows of equal length that documents are written into, [rows, seqLen] each. */
+export interface RowArrays {
+  readonly inputIds: Int32Array;
+  readonly labels: Int32Array;
+  readonly segmentIds: Int32Array;
+}
+
 /**
  * Packs documents into rows. A document's first token is predicted from nothing, so its label is -100.
  * @param documents The documents
@@ -66,82 +68,106 @@ export interface PackOptions {
 export function pack(documents: readonly Document[], options: PackOptions): PackedData {
   const { seqLen, strategy = "best-fit", padId = 0 } = options;
   invariant(Number.isInteger(seqLen) && seqLen >= 2, `seqLen ${seqLen}`);
-  const kept = documents.filter((document) => supervisedWithin(document, seqLen) > 0);
-  if (kept.length === 0) {
-    throw new PacacError("data-invalid", "Cannot train: no document has a token to learn", {
-      remedy: `check the data; answers must begin within the first ${seqLen} tokens`,
-    });
+  const tally = new Tally(seqLen);
+  const kept = documents.filter((document) => tally.add(document));
+  const lengths = Int32Array.from(kept, ({ ids }) => Math.min(ids.length, seqLen));
+  const { begins, documents: order } = layOut(lengths, { seqLen, strategy });
+  const rows = begins.length - 1;
+  const arrays = emptyRows(rows * seqLen, padId);
+  for (let row = 0; row < rows; row++) {
+    const members = Array.from(order.subarray(begins[row], begins[row + 1]), (i) => kept[i]);
+    writeRow(arrays, members, { row, seqLen });
   }
-  const lengths = kept.map(({ ids }) => Math.min(ids.length, seqLen));
-  const bins = strategy === "best-fit" ? bestFit(lengths, seqLen) : sequential(lengths, seqLen);
-  const packed = fill(bins.map((bin) => bin.map((i) => kept[i])), { seqLen, padId });
-  const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  const supervised = kept.reduce((sum, document) => sum + supervisedWithin(document, seqLen), 0);
-  const stats = {
-    documents: documents.length,
-    rows: bins.length,
-    tokens,
-    supervised,
-    supervisedShare: supervised / tokens,
-    truncated: kept.filter(({ ids }) => ids.length > seqLen).length,
-    dropped: documents.length - kept.length,
-    efficiency: tokens / (bins.length * seqLen),
-  };
-  return { seqLen, rows: bins.length, ...packed, stats };
+  return { seqLen, rows, ...arrays, stats: tally.stats(rows) };
 }
 
-/** Tokens of a document that are trained on when it is cut to a row. */
-function supervisedWithin({ supervised }: Document, seqLen: number): number {
-  let count = 0;
-  for (let t = 1; t < Math.min(supervised.length, seqLen); t++) count += supervised[t];
-  return count;
-}
+/** Counts documents as they are kept or dropped. */
+export class Tally {
+  readonly #seqLen: number;
+  #documents = 0;
+  #kept = 0;
+  #tokens = 0;
+  #supervised = 0;
+  #truncated = 0;
 
-function bestFit(lengths: readonly number[], seqLen: number): number[][] {
-  const order = lengths.map((_, i) => i).sort((a, b) => lengths[b] - lengths[a] || a - b);
-  const bins: number[][] = [];
-  const withRoom: number[][] = Array.from({ length: seqLen + 1 }, () => []); // bins by free tokens
-  for (const i of order) {
-    let room = lengths[i];
-    while (room < seqLen && withRoom[room].length === 0) room++;
-    const bin = withRoom[room].pop() ?? bins.push([]) - 1;
-    bins[bin].push(i);
-    withRoom[room - lengths[i]].push(bin);
+  /** @param seqLen Tokens of a row */
+  constructor(seqLen: number) {
+    this.#seqLen = seqLen;
   }
-  return bins;
-}
 
-function sequential(lengths: readonly number[], seqLen: number): number[][] {
-  const bins: number[][] = [];
-  let room = 0;
-  lengths.forEach((length, i) => {
-    if (length > room) {
-      bins.push([]);
-      room = seqLen;
+  /**
+   * Counts a document.
+   * @param document Its ids and marks
+   * @returns Whether it is kept: one token at least is trained on when it is cut to a row
+   */
+  add({ ids, supervised }: Document): boolean {
+    this.#documents++;
+    let learnt = 0;
+    const end = Math.min(supervised.length, this.#seqLen);
+    for (let t = 1; t < end; t++) learnt += supervised[t];
+    if (learnt === 0) return false;
+    this.#kept++;
+    this.#tokens += end;
+    this.#supervised += learnt;
+    if (ids.length > this.#seqLen) this.#truncated++;
+    return true;
+  }
+
+  /**
+   * What it came to.
+   * @param rows Rows that the kept documents were laid into
+   * @throws {PacacError} data-invalid, where none was kept
+   */
+  stats(rows: number): PackStats {
+    const tokens = this.#tokens, supervised = this.#supervised;
+    if (this.#kept === 0) {
+      throw new PacacError("data-invalid", "Cannot train: no document has a token to learn", {
+        remedy: `check the data; answers must begin within the first ${this.#seqLen} tokens`,
+      });
     }
-    bins[bins.length - 1].push(i);
-    room -= length;
-  });
-  return bins;
+    return {
+      documents: this.#documents,
+      rows,
+      tokens,
+      supervised,
+      supervisedShare: supervised / tokens,
+      truncated: this.#truncated,
+      dropped: this.#documents - this.#kept,
+      efficiency: tokens / (rows * this.#seqLen),
+    };
+  }
 }
 
-function fill(
-  bins: readonly (readonly Document[])[],
-  { seqLen, padId }: { readonly seqLen: number; readonly padId: number },
-): Pick<PackedData, "inputIds" | "labels" | "segmentIds"> {
-  const size = bins.length * seqLen;
-  const inputIds = new Int32Array(size).fill(padId);
-  const labels = new Int32Array(size).fill(-100);
-  const segmentIds = new Int32Array(size).fill(-1);
-  bins.forEach((bin, row) => {
-    let at = row * seqLen;
-    bin.forEach(({ ids, supervised }, segment) => {
-      const length = Math.min(ids.length, seqLen);
-      inputIds.set(ids.subarray(0, length), at);
-      segmentIds.fill(segment, at, at + length);
-      for (let t = 1; t < length; t++) if (supervised[t] === 1) labels[at + t] = ids[t];
-      at += length;
-    });
+/**
+ * Rows of padding.
+ * @param size Tokens in all
+ * @param padId What padding consists of
+ */
+export function emptyRows(size: number, padId: number): RowArrays {
+  return {
+    inputIds: new Int32Array(size).fill(padId),
+    labels: new Int32Array(size).fill(-100),
+    segmentIds: new Int32Array(size).fill(-1),
+  };
+}
+
+/**
+ * Writes documents into a row, one behind the other.
+ * @param arrays Rows of padding
+ * @param documents What goes into the row; each is cut to seqLen
+ * @param options Which row, and its tokens
+ */
+export function writeRow(
+  { inputIds, labels, segmentIds }: RowArrays,
+  documents: readonly Document[],
+  { row, seqLen }: { readonly row: number; readonly seqLen: number },
+): void {
+  let at = row * seqLen;
+  documents.forEach(({ ids, supervised }, segment) => {
+    const length = Math.min(ids.length, seqLen);
+    inputIds.set(ids.subarray(0, length), at);
+    segmentIds.fill(segment, at, at + length);
+    for (let t = 1; t < length; t++) if (supervised[t] === 1) labels[at + t] = ids[t];
+    at += length;
   });
-  return { inputIds, labels, segmentIds };
 }

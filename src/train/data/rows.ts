@@ -1,43 +1,38 @@
 /**
- * Rows of a JSON array or of JSON lines, each with the place it came from, and their fields.
+ * Rows of a data file, each with the place it came from, and their fields.
  * @module
  */
 import { PacacError, type Place } from "../../errors.ts";
-import { isObject, type JsonObject, kindOf, messageOf } from "../json.ts";
+import { kindOf, messageOf } from "../json.ts";
 
 /** A row of a data file. */
 export interface Row {
-  readonly value: JsonObject;
+  /** Its fields. */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** File, line, and number in an array. */
   readonly place: Place;
+  /** Names that fields have in the file, by the names that the format knows them by, where a map was given. */
+  readonly names?: ReadonlyMap<string, string>;
 }
+
+/** A row that could not be had, and why. */
+export interface BadRow {
+  readonly fault: PacacError;
+}
+
+/** What containers are read to. */
+export type RowStream = AsyncGenerator<Row | BadRow, void, undefined>;
+
+/** Bytes of the longest row: a file without line breaks is no reason to fill the memory. */
+export const MAX_ROW_BYTES = 64 * 1024 * 1024;
 
 /**
- * The objects of a JSON array, or one object a line.
- * @param text The file's text
- * @param file The file's name, for messages
+ * Parses JSON.
+ * @param text The text
+ * @param place Where it stands
  * @throws {PacacError} data-invalid
  */
-export function readRows(text: string, file: string): Row[] {
-  return text.trimStart().startsWith("[") ? arrayRows(text, file) : lineRows(text, file);
-}
-
-function arrayRows(text: string, file: string): Row[] {
-  const value = parse(text, { file });
-  const items: unknown[] = Array.isArray(value) ? value : [value];
-  return items.map((item, index) => row(item, { file, field: `[${index}]` }));
-}
-
-function lineRows(text: string, file: string): Row[] {
-  const rows: Row[] = [];
-  text.split("\n").forEach((line, index) => {
-    if (line.trim() === "") return;
-    const place = { file, line: index + 1 };
-    rows.push(row(parse(line, place), place));
-  });
-  return rows;
-}
-
-function parse(text: string, place: Place): unknown {
+export function parseJson(text: string, place: Place): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -47,14 +42,6 @@ function parse(text: string, place: Place): unknown {
       cause,
     });
   }
-}
-
-function row(value: unknown, place: Place): Row {
-  if (isObject(value)) return { value, place };
-  throw new PacacError("data-invalid", `Cannot use the row: it is ${kindOf(value)}, no object`, {
-    place,
-    remedy: "make each row an object",
-  });
 }
 
 /**
@@ -67,26 +54,66 @@ export function fieldOf(place: Place, name: string): Place {
 }
 
 /**
- * A field that must be a text.
- * @param value Object that holds it
+ * The place of a row's field, by the name that it has in the file.
+ * @param row The row
+ * @param name The name that the format knows it by
+ */
+export function placeOf(row: Row, name: string): Place {
+  return fieldOf(row.place, row.names?.get(name) ?? name);
+}
+
+/**
+ * A field's value; undefined where the row has none.
+ * @param row The row, or an object inside it
  * @param name The field
- * @param options The place of the object; what stands for a missing field, where it may be missing
+ */
+export function fieldValue({ value }: Row, name: string): unknown {
+  return Object.hasOwn(value, name) ? value[name] : undefined;
+}
+
+/**
+ * A field that must be a text.
+ * @param row The row, or an object inside it
+ * @param name The field
+ * @param options What stands for a missing field, where it may be missing
  * @throws {PacacError} data-invalid
  */
 export function textField(
-  value: JsonObject,
+  row: Row,
   name: string,
-  { place, missing }: { readonly place: Place; readonly missing?: string },
+  { missing }: { readonly missing?: string } = {},
 ): string {
-  const field = Object.hasOwn(value, name) ? value[name] : undefined;
-  if (field === undefined && missing !== undefined) return missing;
+  const field = fieldValue(row, name);
+  if ((field === undefined || field === null) && missing !== undefined) return missing;
   if (typeof field === "string") return field;
+  const shown = row.names?.get(name) ?? name;
   throw new PacacError(
     "data-invalid",
-    `Cannot use the row: "${name}" is ${kindOf(field)}, no text`,
-    {
-      place: fieldOf(place, name),
-      remedy: `give "${name}" a text, or remove the row`,
-    },
+    `Cannot use the row: "${shown}" is ${kindOf(field)}, no text`,
+    { place: placeOf(row, name), remedy: `give "${shown}" a text, or remove the row` },
   );
+}
+
+/**
+ * Gives fields the names of a map; fields that the map does not name stay, and so does a row that has none of its fields, as one
+ * of another file may.
+ * @param row The row
+ * @param map From names in the file to names of the format
+ * @throws {PacacError} data-invalid, where the row lacks one of the named fields
+ */
+export function renameFields(row: Row, map: ReadonlyMap<string, string>): Row {
+  if (![...map.keys()].some((from) => Object.hasOwn(row.value, from))) return row;
+  const names = new Map<string, string>();
+  const fields = new Map(Object.entries(row.value));
+  for (const [from, to] of map) {
+    if (!Object.hasOwn(row.value, from)) {
+      throw new PacacError("data-invalid", `Cannot map the field "${from}": the row has none`, {
+        place: fieldOf(row.place, from),
+        remedy: `its fields are ${Object.keys(row.value).slice(0, 20).join(", ")}`,
+      });
+    }
+    names.set(to, from);
+    fields.set(to, row.value[from]);
+  }
+  return { value: Object.fromEntries(fields), place: row.place, names };
 }
