@@ -255,15 +255,11 @@ export class NativeEngine implements Engine {
   }
 
   /**
-   * Begins to keep the times of kernel calls on every thread, or ends it.
-   * @param calls How many calls there is room for, up to 262144; what comes later is counted only. 0 ends it
-   * @throws {PacacError} usage, where a call is running or there are too many
+   * Begins to keep the times of kernel calls on every thread, once the calls so far have ended; or ends it.
+   * @param calls How many there is room for, up to 262144; later ones are counted only. 0 ends it
    */
-  trace(calls: number): void {
-    translated(
-      () => this.#program.trace(calls),
-      { code: "usage", action: "trace", remedy: "await running calls, and ask for fewer" },
-    );
+  trace(calls: number): Promise<void> {
+    return this.#serial("trace", async () => await this.#program.trace(calls));
   }
 
   /** The calls kept since {@linkcode trace}. */
