@@ -4,6 +4,7 @@
 // one another, and this side refuses to be entered twice. C++ exceptions become JavaScript errors here, by node-addon-api.
 #include <napi.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -293,13 +294,18 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
     translated(info.Env(), [&] { own.record(calls); });
   }
 
-  /// traced(): { threads, dropped, calls: Int32Array [kernel, phase, tensors …] a call, times: Float64Array of nanoseconds }
+  /// traced(): { threads, dropped, calls, times }: of each call an Int32Array's kernel, phase and kMaxOperands tensors, of
+  /// each thread and call a Float64Array's begin, worked, end in nanoseconds since the first begin
   Napi::Value traced(const Napi::CallbackInfo& info) {
     const pacac::Trace& trace = engine(info).trace();
     const std::size_t count = trace.size(), threads = trace.threads();
     constexpr std::size_t kRow = 2 + pacac::kMaxOperands;
     Napi::Int32Array calls = Napi::Int32Array::New(info.Env(), count * kRow);
     Napi::Float64Array times = Napi::Float64Array::New(info.Env(), threads * count * 3);
+    pacac::Moment origin = INT64_MAX;
+    for (std::size_t thread = 0; count > 0 && thread < threads; ++thread) {
+      origin = std::min(origin, trace.span(thread, 0).begin);
+    }
     for (std::size_t i = 0; i < count; ++i) {
       const pacac::Trace::Kept& call = trace.call(i);
       calls[i * kRow] = call.kernel->index;
@@ -307,7 +313,6 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
       for (std::int32_t j = 0; j < pacac::kMaxOperands; ++j) {
         calls[i * kRow + 2 + static_cast<std::size_t>(j)] = j < call.kernel->operands ? call.tensors[j] : -1;
       }
-      const pacac::Moment origin = trace.span(0, 0).begin;
       for (std::size_t thread = 0; thread < threads; ++thread) {
         const pacac::Span& span = trace.span(thread, i);
         double* const to = times.Data() + (thread * count + i) * 3;

@@ -124,7 +124,7 @@ function rowsOf(report: Report): string[][] {
     ["GFLOP/s", (measured.flopsPerSecond / 1e9).toFixed(1)],
   ];
   if (peakShare !== undefined) {
-    rows.push([`share of the peak, ${kind} now`, `${percent(peakShare)} of ${peaksText(peaks)}`]);
+    rows.push([`${kind} peak`, peaksText(peaks)], ["share of the peak", percent(peakShare)]);
   }
   rows.push(
     ["peak RSS", megabytes(measured.peakRssBytes)],

@@ -20,7 +20,7 @@ const WARM_UP = 2;
 /** Kernel calls that a trace has room for: some steps of a model of a few dozen layers. */
 const TRACED_CALLS = 1 << 14;
 /** Steps that a trace keeps. */
-export const TRACED_STEPS = 2;
+const TRACED_STEPS = 2;
 
 const kernelSchema = z.object({
   kernel: z.string(),
@@ -154,16 +154,15 @@ class Meter {
     this.#kernels.push(difference(before, profileOf(engine)));
   }
 
-  /** The median step, and kernels in the mean of the steps. */
+  /** Medians of the steps, of the whole and of each kernel. */
   read(): { variant: string; secondsPerStep: number; kernels: KernelTime[] } {
-    const count = this.#kernels.length;
-    const mean = (name: "calls" | "seconds" | "worked", i: number) =>
-      this.#kernels.reduce((sum, kernels) => sum + kernels[i][name], 0) / count;
+    const middle = (name: "calls" | "seconds" | "worked", i: number) =>
+      median(this.#kernels.map((kernels) => kernels[i][name]));
     const kernels = (this.#kernels.at(0) ?? []).map((kernel, i) => ({
       ...kernel,
-      calls: mean("calls", i),
-      seconds: mean("seconds", i),
-      worked: mean("worked", i),
+      calls: middle("calls", i),
+      seconds: middle("seconds", i),
+      worked: middle("worked", i),
     })).filter(({ calls }) => calls > 0).sort((a, b) => b.seconds - a.seconds);
     return { variant: this.#name, secondsPerStep: median(this.#times), kernels };
   }

@@ -81,9 +81,9 @@ export function profileTable(measured: Measured, peaks: readonly Rates[]): strin
   return [
     table([[...head, "of roofline", "bound"], ...rows, total]),
     "",
-    `model FLOPs ${percent(measured.flopsPerSecond / rates.flopsPerSecond)} of the peak; ${
-      peaksText(peaks)
-    }`,
+    `model FLOPs ${
+      percent(measured.flopsPerSecond / rates.flopsPerSecond)
+    } of the peak (before to after the steps: ${peaksText(peaks)})`,
   ].join("\n");
 }
 
@@ -99,7 +99,7 @@ export function bestOf(peaks: readonly Rates[]): Rates {
 }
 
 /**
- * The peak for a person, before and after the steps where these differ.
+ * The peak for a person: `87.1 to 93.0 GFLOP/s` where it moved between before the steps and after them.
  * @param peaks Measurements in order of time
  */
 export function peaksText(peaks: readonly Rates[]): string {
@@ -107,10 +107,10 @@ export function peaksText(peaks: readonly Rates[]): string {
     const low = Math.min(...values), high = Math.max(...values);
     const text = (value: number) => (value / 1e9).toFixed(1);
     return high - low > STEADY * high
-      ? `${values.map(text).join(" before and ")} after the steps, ${unit}`
+      ? `${values.map(text).join(" to ")} ${unit}`
       : `${text(high)} ${unit}`;
   };
-  return `${one(peaks.map((peak) => peak.flopsPerSecond), "GFLOP/s")}; ${
+  return `${one(peaks.map((peak) => peak.flopsPerSecond), "GFLOP/s")}, ${
     one(peaks.map((peak) => peak.bytesPerSecond), "GB/s")
   }`;
 }
