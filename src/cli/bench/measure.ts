@@ -39,6 +39,8 @@ const measuredSchema = z.object({
   name: z.string(),
   steps: z.int(),
   secondsPerStep: z.number(),
+  /** Of all threads together: what a busy machine stretches least. */
+  cpuSecondsPerStep: z.number(),
   tokensPerSecond: z.number(),
   flopsPerSecond: z.number(),
   flopsPerStep: z.number(),
@@ -56,6 +58,7 @@ const measuredSchema = z.object({
   variants: z.array(z.object({
     variant: z.string(),
     secondsPerStep: z.number(),
+    cpuSecondsPerStep: z.number(),
     kernels: z.array(kernelSchema),
   })),
 });
@@ -97,12 +100,13 @@ export async function measure(dir: string, options: MeasureOptions): Promise<Mea
   }
   if (options.trace !== undefined) await writeTrace(trainer, options.trace);
   const [first] = meters.map((meter) => meter.read());
-  const { secondsPerStep, kernels } = first;
+  const { secondsPerStep, cpuSecondsPerStep, kernels } = first;
   const { arenaUsed, stepAllocations } = engine.memory();
   return {
     name: `${info.name} ${info.batch}x${info.seqLen} ${info.storage} ${info.target}`,
     steps,
     secondsPerStep,
+    cpuSecondsPerStep,
     tokensPerSecond: info.accumulate * info.batch * info.seqLen / secondsPerStep,
     flopsPerSecond: info.accumulate * info.flopsPerStep / secondsPerStep,
     flopsPerStep: info.accumulate * info.flopsPerStep,
@@ -131,6 +135,7 @@ class Meter {
   readonly #name: string;
   readonly #batches;
   readonly #times: number[] = [];
+  readonly #cpuTimes: number[] = [];
   readonly #kernels: KernelTime[][] = [];
 
   constructor(trainer: Trainer, name: string, workload: Workload) {
@@ -146,16 +151,19 @@ class Meter {
   async step({ counted }: { readonly counted: boolean }): Promise<void> {
     const { engine } = this.#trainer;
     const before = profileOf(engine);
+    const cpu = process.cpuUsage();
     const began = performance.now();
     ({ loss: this.loss } = await this.#trainer.step(this.#batches));
     const seconds = (performance.now() - began) / 1000;
     if (!counted) return;
+    const { user, system } = process.cpuUsage(cpu);
     this.#times.push(seconds);
+    this.#cpuTimes.push((user + system) / 1e6);
     this.#kernels.push(difference(before, profileOf(engine)));
   }
 
   /** Medians of the steps, of the whole and of each kernel. */
-  read(): { variant: string; secondsPerStep: number; kernels: KernelTime[] } {
+  read(): Measured["variants"][number] {
     const middle = (name: "calls" | "seconds" | "worked", i: number) =>
       median(this.#kernels.map((kernels) => kernels[i][name]));
     const kernels = (this.#kernels.at(0) ?? []).map((kernel, i) => ({
@@ -164,7 +172,12 @@ class Meter {
       seconds: middle("seconds", i),
       worked: middle("worked", i),
     })).filter(({ calls }) => calls > 0).sort((a, b) => b.seconds - a.seconds);
-    return { variant: this.#name, secondsPerStep: median(this.#times), kernels };
+    return {
+      variant: this.#name,
+      secondsPerStep: median(this.#times),
+      cpuSecondsPerStep: median(this.#cpuTimes),
+      kernels,
+    };
   }
 }
 

@@ -24,14 +24,14 @@ const MARGIN = { left: 62, right: 14, top: 34, bottom: 46 } as const;
 const TITLE = 30;
 
 const STYLE = `
-svg { font: 12px system-ui, sans-serif; color: #1f2328; background: #ffffff }
+svg { font: 12px system-ui, sans-serif; color: #1f2328 } .page { fill: #ffffff }
 text { fill: currentColor } .title { font-size: 15px; font-weight: 600 }
 .grid { stroke: currentColor; opacity: 0.15 } .axis { stroke: currentColor; opacity: 0.6; fill: none }
 .line { fill: none; stroke-width: 2 }
 .s0 { stroke: #0969da } .s1 { stroke: #bc4c00 } .s2 { stroke: #1a7f37 }
 .d0 { fill: #0969da } .d1 { fill: #bc4c00 } .d2 { fill: #1a7f37 }
 @media (prefers-color-scheme: dark) {
-  svg { color: #e6edf3; background: #0d1117 }
+  svg { color: #e6edf3 } .page { fill: #0d1117 }
   .s0 { stroke: #58a6ff } .s1 { stroke: #f0883e } .s2 { stroke: #3fb950 }
   .d0 { fill: #58a6ff } .d1 { fill: #f0883e } .d2 { fill: #3fb950 }
 }`;
@@ -56,6 +56,7 @@ export function chartSvg(
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" ` +
     `height="${height}" role="img" aria-label="${escaped(options.title)}">`,
     `<style>${STYLE}\n</style>`,
+    `<rect class="page" width="${width}" height="${height}"/>`,
     textAt(options.title, { x: width / 2, y: 20, anchor: "middle", name: "title" }),
     ...charts,
     "</svg>\n",

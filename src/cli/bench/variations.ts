@@ -50,6 +50,7 @@ export function variationTable({ variants }: Measured): string {
       line(name, secondsOf(first, name), secondsOf(second, name))
     ),
     line("step", first.secondsPerStep, second.secondsPerStep),
+    line("step, CPU time", first.cpuSecondsPerStep, second.cpuSecondsPerStep),
   ]);
 }
 

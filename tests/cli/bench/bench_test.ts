@@ -74,6 +74,7 @@ const MEASURED: Measured = {
   name: "toy",
   steps: 1,
   secondsPerStep: 1,
+  cpuSecondsPerStep: 2,
   tokensPerSecond: 24,
   flopsPerSecond: 2e9,
   flopsPerStep: 2e9,
@@ -90,6 +91,7 @@ Deno.test("variants: kernels of one op are one line, with the ratio of their tim
   const variants = Object.keys(VARIATIONS.documents.workloads(INFO)).map((variant, i) => ({
     variant,
     secondsPerStep: 2 - i,
+    cpuSecondsPerStep: 4 - i,
     kernels: [
       kernel("attention_T24_Q16_K8_H2_0a1b2c3d", { seconds: i === 0 ? 0.8 : 0.2 }),
       kernel("linear_T24_K16_O8_R4_00000000"),
@@ -101,6 +103,7 @@ Deno.test("variants: kernels of one op are one line, with the ratio of their tim
   assert.match(lines[1], /^attention +800\.00 +200\.00 +25\.0 %$/);
   assert.match(lines[2], /^linear +1000\.00 +1000\.00 +100\.0 %$/);
   assert.match(lines[3], /^step +2000\.00 +1000\.00 +50\.0 %$/);
+  assert.match(lines[4], /^step, CPU time +4000\.00 +3000\.00 +75\.0 %$/);
 });
 
 Deno.test("Chrome trace: a lane a thread, work and waiting, what the call was", () => {
@@ -136,6 +139,7 @@ Deno.test("scaling: work and time beside each other, and a plot with every point
     depth: 1,
     tokensPerSecond: 1000,
     secondsPerStep: 0.1,
+    cpuSecondsPerStep: 0.2,
     flopsPerStep: 1e9,
     peakShare: 0.5,
     peakRssBytes: 5e6,
@@ -147,9 +151,15 @@ Deno.test("scaling: work and time beside each other, and a plot with every point
     point(512, { sweep: "width", series: "w" }),
   ];
   const lines = scalingTable(points).split("\n");
-  assert.match(lines.at(-3) ?? "", /^\| length: one row <&> \| 1 \| 128 .*\| 1\.00 \| 1\.00 \|/);
-  assert.match(lines.at(-2) ?? "", /^\| +\| 1 \| 256 .*\| 2\.50 \| 3\.00 \| 8\.3 \| 50\.0 % \|/);
-  assert.match(lines.at(-1) ?? "", /^\| width: w .*\| 1\.00 \| 1\.00 \|/);
+  assert.match(
+    lines.at(-3) ?? "",
+    /^\| length: one row <&> \| 1 \| 128 .*\| 1\.00 \| 1\.00 \| 1\.00 \|/,
+  );
+  assert.match(
+    lines.at(-2) ?? "",
+    /^\| +\| 1 \| 256 .*\| 2\.50 \| 3\.00 \| 1\.00 \| 8\.3 \| 50\.0 % \|/,
+  );
+  assert.match(lines.at(-1) ?? "", /^\| width: w .*\| 1\.00 \| 1\.00 \| 1\.00 \|/);
   const svg = scalingPlot(points);
   assert.equal(svg.match(/<circle class="d0"[^>]* r="3"/g)?.length, 2 * points.length);
   assert.ok(svg.includes("prefers-color-scheme: dark") && svg.includes("one row &lt;&amp;>"));
