@@ -13,8 +13,8 @@ namespace pacac {
 struct ProfileEntry {
   const KernelEntry* kernel = nullptr;
   std::int64_t calls = 0;
-  double seconds = 0;  ///< from the first thread's begin to the end of the slowest
-  double worked = 0;   ///< without waiting, the mean of the threads
+  double seconds = 0;  ///< from thread 0's begin until all have finished
+  double worked = 0;   ///< without the wait at the end, the mean of the threads
 };
 
 /// One row a kernel and thread; a thread writes its own rows alone, on cache lines of their own.

@@ -19,9 +19,9 @@ export interface KernelProfile {
   readonly kernel: string;
   /** How often it ran. */
   readonly calls: number;
-  /** From the first thread's begin to the end of the slowest, all calls together. */
+  /** From the first thread's begin until all have finished, all calls together. */
   readonly seconds: number;
-  /** Without waiting for other threads, the mean of the threads. */
+  /** Without the wait for the others at a call's end, the mean of the threads. */
   readonly worked: number;
   /** Floating-point operations of one call, as the plan counts them. */
   readonly flops: number;

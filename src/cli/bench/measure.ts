@@ -26,9 +26,9 @@ const kernelSchema = z.object({
   kernel: z.string(),
   /** Calls a step. */
   calls: z.number(),
-  /** A step, to the end of the slowest thread. */
+  /** A step, until all threads have finished. */
   seconds: z.number(),
-  /** A step, without waiting, the mean of the threads. */
+  /** A step, without the wait at a call's end, the mean of the threads. */
   worked: z.number(),
   /** Of a call. */
   flops: z.number(),

@@ -56,7 +56,7 @@ export function profileTable(measured: Measured, peaks: readonly Rates[]): strin
       `${kernel.calls}`,
       (1000 * kernel.seconds).toFixed(2),
       percent(kernel.seconds / secondsPerStep),
-      percent(1 - kernel.worked / kernel.seconds),
+      waiting(kernel.worked, kernel.seconds),
       gflops.toFixed(1),
       gbytes.toFixed(1),
       percent(share),
@@ -71,7 +71,7 @@ export function profileTable(measured: Measured, peaks: readonly Rates[]): strin
     `${sum(({ calls }) => calls)}`,
     (1000 * seconds).toFixed(2),
     percent(seconds / secondsPerStep),
-    percent(1 - sum(({ worked }) => worked) / seconds),
+    waiting(sum(({ worked }) => worked), seconds),
     (sum(({ flops, calls }) => flops * calls) / seconds / 1e9).toFixed(1),
     (sum(({ bytes, calls }) => bytes * calls) / seconds / 1e9).toFixed(1),
     percent(sum((kernel) => rooflineOf(kernel, rates).share * kernel.seconds) / seconds),
@@ -85,6 +85,11 @@ export function profileTable(measured: Measured, peaks: readonly Rates[]): strin
       percent(measured.flopsPerSecond / rates.flopsPerSecond)
     } of the peak (before to after the steps: ${peaksText(peaks)})`,
   ].join("\n");
+}
+
+/** A thread that the system stopped right before a call makes the others' work seem longer than the call: that is no wait. */
+function waiting(worked: number, seconds: number): string {
+  return percent(Math.max(0, 1 - worked / seconds));
 }
 
 /**
