@@ -9,7 +9,7 @@ export interface NativeTrace {
   readonly threads: number;
   /** Calls that found no room. */
   readonly dropped: number;
-  /** [calls, 34]: kernel, phase, then rows of tensors, -1 behind the last. */
+  /** [calls, 2 + most operands]: kernel, phase, then rows of tensors, -1 behind the last. */
   readonly calls: Int32Array;
   /** [threads, calls, 3]: begin of the work, its end, end of the wait for the others; nanoseconds since the first begin. */
   readonly times: Float64Array;
@@ -61,8 +61,6 @@ export interface TraceNames {
   readonly tensors: readonly string[];
 }
 
-/** Numbers of a call. */
-const ROW = 34;
 const PHASES = ["forward", "logits", "backward", "update"] as const;
 
 /**
@@ -72,9 +70,10 @@ const PHASES = ["forward", "logits", "backward", "update"] as const;
  */
 export function readTrace(native: NativeTrace, names: TraceNames): KernelTrace {
   const { threads, dropped, times } = native;
-  const count = native.calls.length / ROW;
+  const count = threads === 0 ? 0 : times.length / 3 / threads;
+  const row = native.calls.length / count;
   const calls = Array.from({ length: count }, (_, i): TracedCall => {
-    const [kernel, phase, ...rows] = native.calls.subarray(i * ROW, (i + 1) * ROW);
+    const [kernel, phase, ...rows] = native.calls.subarray(i * row, (i + 1) * row);
     const spans = Array.from({ length: threads }, (_, thread): TracedSpan => {
       const at = (thread * count + i) * 3;
       const [begin, worked, end] = times.subarray(at, at + 3).map((time) => time * 1e-9);

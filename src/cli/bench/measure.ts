@@ -6,6 +6,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { PacacError } from "../../errors.ts";
+import { publishText } from "../../formats/atomic.ts";
 import { userPath } from "../../knobs.ts";
 import { ROOT } from "../../spec/evaluate.ts";
 import { type Engine, NativeEngine, type Trainer } from "../../train/mod.ts";
@@ -212,7 +213,7 @@ async function writeTrace(trainer: Trainer, file: string): Promise<void> {
   for (let step = 0; step < TRACED_STEPS; step++) await trainer.step(batches);
   const trace = engine.traced();
   await engine.trace(0);
-  await Deno.writeTextFile(file, chromeTrace(trace, info));
+  publishText(userPath(file), chromeTrace(trace, info));
   const lost = trace.dropped === 0 ? "" : `; ${trace.dropped} later calls found no room`;
   note(`wrote ${trace.calls.length} kernel calls of ${TRACED_STEPS} steps to ${file}${lost}`);
 }

@@ -4,8 +4,8 @@
  * Each point is compiled, measured in a process of its own, and told against the machine's peak of those very seconds.
  * @module
  */
-import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder, publishText } from "../../formats/atomic.ts";
 import { llama } from "../../spec/families/llama.ts";
 import { adamw, fineTune, paca } from "../../spec/fine_tune.ts";
 import type { FineTuneSpec } from "../../spec/description.ts";
@@ -139,11 +139,11 @@ export async function scaling({ sweep, flags, results }: ScalingOptions): Promis
     }
   }
   const markdown = scalingTable(points);
-  await mkdir(results, { recursive: true });
+  makeFolder(results);
   const name = sweep === "all" ? "scaling" : `scaling_${sweep}`;
-  await publish(join(results, `${name}.md`), `${markdown}\n`);
-  await publish(join(results, `${name}.svg`), scalingPlot(points));
-  await publish(join(results, `${name}.json`), `${JSON.stringify(points, null, 2)}\n`);
+  publishText(join(results, `${name}.md`), `${markdown}\n`);
+  publishText(join(results, `${name}.svg`), scalingPlot(points));
+  publishText(join(results, `${name}.json`), `${JSON.stringify(points, null, 2)}\n`);
   note(`wrote ${name}.md, ${name}.svg and ${name}.json to ${results}`);
   return markdown;
 }
@@ -260,11 +260,4 @@ export function scalingPlot(points: readonly Point[]): string {
     ]];
   });
   return chartSvg(columns, { title: "Training speed against size" });
-}
-
-/** Whole or not at all: a reader never sees half a file. */
-async function publish(file: string, text: string): Promise<void> {
-  const temporary = `${file}.part`;
-  await writeFile(temporary, text, { flush: true });
-  await rename(temporary, file);
 }
