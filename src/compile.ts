@@ -31,7 +31,7 @@ import {
   REFERENCE_MACHINE,
   referenceTarget,
 } from "./targets/reference/target.ts";
-import type { Isa } from "./targets/target.ts";
+import type { Isa, Machine } from "./targets/target.ts";
 
 /** What {@linkcode compile} takes beside the description. */
 export interface CompileOptions {
@@ -125,6 +125,16 @@ export async function compile(
     warm,
     printed,
   };
+}
+
+/**
+ * Measures the machine's peak rates now: a shared machine's move from minute to minute.
+ * @param isa Name of an instruction set of the cpu target, or `native`
+ * @param threads How many
+ * @throws {PacacError} target-unknown
+ */
+export function machineNow(isa: string, threads: number): Promise<Machine> {
+  return machineOf(cpuTarget(chooseIsa("cpu", isa)).isa, { threads, fresh: true });
 }
 
 class Timer {

@@ -127,7 +127,27 @@ export const FLAGS = {
     default: "bf16",
     meaning: "Element type of the model's files",
   },
-  profile: { flags: "--profile", meaning: "Print the time of each kernel" },
+  profile: {
+    flags: "--profile",
+    meaning: "Print each kernel's time, rates and share of its roofline",
+  },
+  trace: {
+    flags: "--trace <file>",
+    meaning: "Write two more steps as a Chrome trace, for Perfetto: at most 16384 kernel calls",
+  },
+  vary: {
+    flags: "--vary <what>",
+    choices: ["documents", "supervised"],
+    meaning:
+      "Time two workloads in turn: rows of one or of many documents; all or a third supervised",
+  },
+  sweep: {
+    flags: "--sweep <what>",
+    choices: ["length", "width", "depth", "all"],
+    meaning: "Measure made-up llamas of growing size; table and plot go to tests/bench/results",
+  },
+  pool: { flags: "--pool", meaning: "Print what the thread pool costs between kernels" },
+  apart: { flags: "--apart", meaning: "Measure in this process and print the figures as JSON" },
 } as const;
 
 /**

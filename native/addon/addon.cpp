@@ -4,6 +4,7 @@
 // one another, and this side refuses to be entered twice. C++ exceptions become JavaScript errors here, by node-addon-api.
 #include <napi.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -102,6 +103,8 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
                            InstanceMethod<&NativeProgram::logits>("logits"),
                            InstanceMethod<&NativeProgram::memory>("memory"),
                            InstanceMethod<&NativeProgram::profile>("profile"),
+                           InstanceMethod<&NativeProgram::trace>("trace"),
+                           InstanceMethod<&NativeProgram::traced>("traced"),
                            InstanceMethod<&NativeProgram::dispose>("dispose"),
                        });
   }
@@ -254,7 +257,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
         [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
   }
 
-  /// memory(): { arenaUsed, weightsCopied, stepAllocations, logitsRows }
+  /// memory(): { arenaUsed, weightsCopied, stepAllocations, logitsRows, isa, threads }
   Napi::Value memory(const Napi::CallbackInfo& info) {
     const Engine& own = engine(info);
     const pacac::Memory memory = own.memory();
@@ -263,20 +266,67 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
     object.Set("weightsCopied", static_cast<double>(memory.weights_copied));
     object.Set("stepAllocations", static_cast<double>(memory.step_allocations));
     object.Set("logitsRows", static_cast<double>(own.logits_rows()));
+    object.Set("isa", own.program().isa);
+    object.Set("threads", static_cast<double>(own.threads()));
     return object;
   }
 
-  /// profile(): { kernel, calls, seconds }[]
+  /// profile(): { kernel, calls, seconds, worked, flops, bytes }[]
   Napi::Value profile(const Napi::CallbackInfo& info) {
     Napi::Array list = Napi::Array::New(info.Env());
-    for (const pacac::ProfileEntry& entry : engine(info).profile()) {
+    for (const pacac::ProfileEntry& entry : engine(info).profile().read()) {
       Napi::Object object = Napi::Object::New(info.Env());
-      object.Set("kernel", entry.name);
+      object.Set("kernel", entry.kernel->name);
       object.Set("calls", static_cast<double>(entry.calls));
       object.Set("seconds", entry.seconds);
+      object.Set("worked", entry.worked);
+      object.Set("flops", entry.kernel->flops);
+      object.Set("bytes", entry.kernel->bytes);
       list.Set(list.Length(), object);
     }
     return list;
+  }
+
+  /// trace(calls): keeps the next calls' times, 0: no more
+  void trace(const Napi::CallbackInfo& info) {
+    Engine& own = engine(info);
+    const std::int64_t calls = info[0].As<Napi::Number>().Int64Value();
+    translated(info.Env(), [&] { own.record(calls); });
+  }
+
+  /// traced(): { threads, dropped, calls, times }: of each call an Int32Array's kernel, phase and kMaxOperands tensors, of
+  /// each thread and call a Float64Array's begin, worked, end in nanoseconds since the first begin
+  Napi::Value traced(const Napi::CallbackInfo& info) {
+    const pacac::Trace& trace = engine(info).trace();
+    const std::size_t count = trace.size(), threads = trace.threads();
+    constexpr std::size_t kRow = 2 + pacac::kMaxOperands;
+    Napi::Int32Array calls = Napi::Int32Array::New(info.Env(), count * kRow);
+    Napi::Float64Array times = Napi::Float64Array::New(info.Env(), threads * count * 3);
+    pacac::Moment origin = INT64_MAX;
+    for (std::size_t thread = 0; count > 0 && thread < threads; ++thread) {
+      origin = std::min(origin, trace.span(thread, 0).begin);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const pacac::Trace::Kept& call = trace.call(i);
+      calls[i * kRow] = call.kernel->index;
+      calls[i * kRow + 1] = static_cast<std::int32_t>(call.phase);
+      for (std::int32_t j = 0; j < pacac::kMaxOperands; ++j) {
+        calls[i * kRow + 2 + static_cast<std::size_t>(j)] = j < call.kernel->operands ? call.tensors[j] : -1;
+      }
+      for (std::size_t thread = 0; thread < threads; ++thread) {
+        const pacac::Span& span = trace.span(thread, i);
+        double* const to = times.Data() + (thread * count + i) * 3;
+        to[0] = static_cast<double>(span.begin - origin);
+        to[1] = static_cast<double>(span.worked - origin);
+        to[2] = static_cast<double>(span.end - origin);
+      }
+    }
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("threads", static_cast<double>(threads));
+    object.Set("dropped", static_cast<double>(trace.dropped()));
+    object.Set("calls", calls);
+    object.Set("times", times);
+    return object;
   }
 
   /// dispose(): frees everything; a second time does nothing.

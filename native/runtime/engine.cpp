@@ -4,7 +4,7 @@
 namespace pacac {
 
 void Run::operator()(const KernelEntry& kernel, const std::int32_t* at) {
-  engine_->call(kernel, at, worker_);
+  engine_->call(kernel, at, *this);
 }
 
 }  // namespace pacac

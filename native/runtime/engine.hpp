@@ -4,7 +4,6 @@
 // Faults of the caller are exceptions with a sentence; nothing here trusts a length, an id or a file.
 #pragma once
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -13,40 +12,15 @@
 
 #include "runtime/allocations.hpp"
 #include "runtime/arena.hpp"
+#include "runtime/batch.hpp"
 #include "runtime/pool.hpp"
+#include "runtime/profile.hpp"
 #include "runtime/program.hpp"
+#include "runtime/trace.hpp"
+#include "runtime/usage.hpp"
 #include "runtime/weights.hpp"
 
 namespace pacac {
-
-/// Token ids of one micro-batch, each [tokens].
-struct Batch {
-  std::vector<std::int32_t> input_ids, labels, segment_ids;
-};
-
-/// Settings of one optimiser step.
-struct StepSettings {
-  double learning_rate, weight_decay, max_grad_norm, step;
-};
-
-/// Loss and, after an update, the gradients' norm.
-struct StepResult {
-  double loss = 0, norm = 0;
-};
-
-/// Where a kernel's time went: all its calls so far, measured on thread 0 to the end of the slowest.
-struct ProfileEntry {
-  const char* name = nullptr;
-  std::int64_t calls = 0;
-  double seconds = 0;
-};
-
-/// What the engine holds, in bytes.
-struct Memory {
-  std::int64_t arena_used = 0;       ///< end of the highest range that a kernel was given so far
-  std::int64_t weights_copied = 0;   ///< converted copies of weights
-  std::int64_t step_allocations = 0; ///< heap allocations made by steps so far
-};
 
 class Engine {
  public:
@@ -57,15 +31,14 @@ class Engine {
         arena_(program.arena_bytes),
         weights_(static_cast<std::size_t>(program.weight_count)),
         pointers_(static_cast<std::size_t>(program.tensor_count)),
-        profile_(static_cast<std::size_t>(program.kernel_count)) {
+        profile_(program, threads),
+        usage_(program) {
     for (std::int32_t i = 0; i < program.tensor_count; ++i) {
       const TensorEntry& entry = program.tensors[i];
       if (entry.role != Role::weight) pointers_[at(i)] = arena_.data() + entry.place;
     }
     for (std::int32_t i = 0; i < program.kernel_count; ++i) {
-      const KernelEntry& kernel = *program.kernels[i];
-      if (kernel.operands > kMaxOperands) throw std::logic_error("a kernel has too many operands");
-      profile_[at(i)].name = kernel.name;
+      if (program.kernels[i]->operands > kMaxOperands) throw std::logic_error("a kernel has too many operands");
     }
     if (poison) this->poison();
   }
@@ -120,41 +93,22 @@ class Engine {
   /// Forward alone.
   StepResult forward(const Batch& batch) {
     check_batch(batch);
-    const Counted counted;
-    return {run_forward(batch, scale_of(&batch, 1)), 0};
+    Job job;
+    job.batches = &batch;
+    job.count = 1;
+    return walk(job);
   }
 
   /// Forward and backward of all micro-batches; the losses add up to their mean over supervised tokens.
   StepResult gradients(const std::vector<Batch>& batches) {
-    if (batches.empty()) throw std::invalid_argument("there is no batch");
-    if (program_.backward == nullptr) throw std::invalid_argument("the program has no backward phase");
-    for (const Batch& batch : batches) check_batch(batch);
-    const Counted counted;
-    zero_gradients();
-    const float scale = scale_of(batches.data(), batches.size());
-    StepResult result;
-    for (const Batch& batch : batches) {
-      result.loss += run_forward(batch, scale);
-      run_phase(program_.backward);
-    }
-    return result;
+    return walk(job_of(batches, nullptr));
   }
 
   /// Gradients, then the optimiser.
   StepResult step(const std::vector<Batch>& batches, const StepSettings& settings) {
     if (program_.update == nullptr) throw std::invalid_argument("the program has no update phase");
     if (!(settings.step >= 1)) throw std::invalid_argument("steps count from 1");
-    StepResult result = gradients(batches);
-    const Counted counted;
-    float* const hyper = floats(program_.at.hyper);
-    hyper[0] = static_cast<float>(settings.learning_rate);
-    hyper[1] = static_cast<float>(settings.weight_decay);
-    hyper[2] = static_cast<float>(settings.max_grad_norm);
-    hyper[3] = static_cast<float>(1 - std::pow(program_.beta1, settings.step));
-    hyper[4] = static_cast<float>(1 - std::pow(program_.beta2, settings.step));
-    run_phase(program_.update);
-    if (program_.at.norm >= 0) result.norm = floats(program_.at.norm)[0];
-    return result;
+    return walk(job_of(batches, &settings));
   }
 
   /// How many rows one call of logits() takes, and how many values a row has.
@@ -180,23 +134,24 @@ class Engine {
     const Counted counted;
     std::int32_t* const own = ints(program_.at.rows);
     for (std::int64_t i = 0; i < capacity; ++i) own[i] = rows[at(std::min(i, count - 1))];
-    run_phase(program_.logits);
+    Job job;
+    run([](Engine& engine, Job&, Run& run) { engine.phase(run, PhaseIndex::logits); }, job);
     std::memcpy(out, floats(program_.at.logits), at(4 * count * logits_width()));
   }
 
   Memory memory() const {
-    // The plan counts in lines of 64 bytes.
-    const std::int64_t lines = (high_water_ + 63) / 64 * 64;
-    Memory memory{std::min(lines, program_.arena_bytes), 0, Counted::total()};
+    Memory memory{usage_.bytes(), 0, Counted::total()};
     for (const Weight& weight : weights_) memory.weights_copied += weight.owned();
     return memory;
   }
-  const std::vector<ProfileEntry>& profile() const { return profile_; }
+  int threads() const { return pool_.threads(); }
+  const Profile& profile() const { return profile_; }
+  const Trace& trace() const { return trace_; }
+  /// Keeps the times of the next `calls` kernel calls; 0: no more. @throws std::invalid_argument where that is too many
+  void record(std::int64_t calls) { trace_.start(calls, threads()); }
 
  private:
   friend class Run;
-  static constexpr int kMaxOperands = 32;
-  using Clock = std::chrono::steady_clock;
 
   static std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
   static int checked_threads(const Program& program, int threads) {
@@ -207,44 +162,13 @@ class Engine {
     }
     return threads;
   }
-  [[noreturn]] static void fail(const TensorEntry& entry, const std::string& why) {
-    throw std::invalid_argument("tensor " + std::string(entry.name) + " " + why);
-  }
-
   float* floats(std::int32_t index) { return reinterpret_cast<float*>(pointers_[at(index)]); }
   std::int32_t* ints(std::int32_t index) {
     return reinterpret_cast<std::int32_t*>(pointers_[at(index)]);
   }
 
-  static void check_count(const TensorEntry& entry, std::size_t count) {
-    if (count != at(entry.elements)) {
-      fail(entry, "has " + std::to_string(entry.elements) + " values, got " + std::to_string(count));
-    }
-  }
-
-  /// Integers index other tensors: one out of range would read foreign memory.
-  static void check_values(const TensorEntry& entry, const std::int32_t* values,
-                           std::int32_t least) {
-    if (entry.limit == 0) return;
-    for (std::int64_t i = 0; i < entry.elements; ++i) {
-      if (values[i] >= entry.limit || values[i] < least) {
-        fail(entry, "cannot hold " + std::to_string(values[i]) + " (at " + std::to_string(i) +
-                        "): values are below " + std::to_string(entry.limit));
-      }
-    }
-  }
-
   void check_batch(const Batch& batch) const {
-    constexpr std::int32_t any = INT32_MIN;
-    const auto check = [&](std::int32_t index, const std::vector<std::int32_t>& values,
-                           std::int32_t least) {
-      const TensorEntry& entry = tensor(index);
-      check_count(entry, values.size());
-      check_values(entry, values.data(), least);
-    };
-    check(program_.at.input_ids, batch.input_ids, 0);
-    check(program_.at.labels, batch.labels, any);
-    check(program_.at.segment_ids, batch.segment_ids, any);
+    pacac::check_batch(program_, batch);
     for (std::int32_t i = 0; i < program_.tensor_count; ++i) {
       if (pointers_[at(i)] == nullptr) fail(program_.tensors[i], "was never loaded");
     }
@@ -261,21 +185,81 @@ class Engine {
     return pointers_[at(index)];
   }
 
-  /// Position t is supervised where its label is one and t-1 lies in the same row and document.
-  float scale_of(const Batch* batches, std::size_t count) const {
-    std::int64_t supervised = 0;
-    for (std::size_t b = 0; b < count; ++b) {
-      const std::vector<std::int32_t>&labels = batches[b].labels, &segments = batches[b].segment_ids;
-      for (std::size_t t = 1; t < labels.size(); ++t) {
-        const bool inside =
-            t % at(program_.seq_len) != 0 && segments[t] >= 0 && segments[t] == segments[t - 1];
-        supervised += inside && labels[t] >= 0 ? 1 : 0;
-      }
-    }
-    return supervised == 0 ? 0.0f : static_cast<float>(1.0 / static_cast<double>(supervised));
+  /// What one walk of all threads does: micro-batches forward, perhaps backward, perhaps an update behind them.
+  struct Job {
+    const Batch* batches = nullptr;
+    std::size_t count = 0;
+    bool backward = false;
+    const StepSettings* settings = nullptr;
+    float scale = 0;
+    StepResult result{};
+  };
+  using Body = void (*)(Engine& engine, Job& job, Run& run);
+
+  /// Runs `body` on all threads. One hand-over, however many phases the body walks.
+  void run(Body body, Job& job) {
+    struct Context {
+      Engine* engine;
+      Body body;
+      Job* job;
+    } context{this, body, &job};
+    pool_.run(
+        [](void* given, int thread) {
+          const Counted counted;
+          const Context& context = *static_cast<const Context*>(given);
+          Run run;
+          run.engine_ = context.engine;
+          run.worker_ = context.engine->worker(thread);
+          context.body(*context.engine, *context.job, run);
+        },
+        &context);
   }
 
-  double run_forward(const Batch& batch, float scale) {
+  Job job_of(const std::vector<Batch>& batches, const StepSettings* settings) const {
+    if (batches.empty()) throw std::invalid_argument("there is no batch");
+    if (program_.backward == nullptr) throw std::invalid_argument("the program has no backward phase");
+    for (const Batch& batch : batches) check_batch(batch);
+    Job job;
+    job.batches = batches.data();
+    job.count = batches.size();
+    job.backward = true;
+    job.settings = settings;
+    return job;
+  }
+
+  StepResult walk(Job job) {
+    const Counted counted;
+    job.scale = scale_of(program_, job.batches, job.count);
+    run([](Engine& engine, Job& job, Run& run) { engine.walk_along(job, run); }, job);
+    return job.result;
+  }
+
+  /// One thread's way through a step; what a single thread does stands before a barrier.
+  void walk_along(Job& job, Run& run) {
+    const Worker& worker = run.worker_;
+    if (job.backward) zero_gradients(worker);
+    for (std::size_t i = 0; i < job.count; ++i) {
+      if (worker.thread == 0) fill(job.batches[i], job.scale);
+      worker.barrier->wait();
+      phase(run, PhaseIndex::forward);
+      // The loss is an output: no other tensor lies on it, so the others may go on.
+      if (worker.thread == 0 && program_.at.loss >= 0) job.result.loss += floats(program_.at.loss)[0];
+      if (job.backward) phase(run, PhaseIndex::backward);
+    }
+    if (job.settings == nullptr) return;
+    if (worker.thread == 0) fill(*job.settings);
+    worker.barrier->wait();
+    phase(run, PhaseIndex::update);
+    if (worker.thread == 0 && program_.at.norm >= 0) job.result.norm = floats(program_.at.norm)[0];
+  }
+
+  void phase(Run& run, PhaseIndex index) {
+    run.phase_ = index;
+    const Phase phases[] = {program_.forward, program_.logits, program_.backward, program_.update};
+    phases[static_cast<int>(index)](run);
+  }
+
+  void fill(const Batch& batch, float scale) {
     const auto copy = [&](std::int32_t index, const std::vector<std::int32_t>& values) {
       std::memcpy(pointers_[at(index)], values.data(), 4 * values.size());
     };
@@ -283,27 +267,15 @@ class Engine {
     copy(program_.at.labels, batch.labels);
     copy(program_.at.segment_ids, batch.segment_ids);
     if (program_.at.loss_scale >= 0) floats(program_.at.loss_scale)[0] = scale;
-    run_phase(program_.forward);
-    return program_.at.loss < 0 ? 0 : floats(program_.at.loss)[0];
   }
 
-  struct Job {
-    Engine* engine;
-    Phase phase;
-  };
-
-  void run_phase(Phase phase) {
-    Job job{this, phase};
-    pool_.run(
-        [](void* context, int thread) {
-          const Counted counted;
-          const Job& job = *static_cast<const Job*>(context);
-          Run run;
-          run.engine_ = job.engine;
-          run.worker_ = job.engine->worker(thread);
-          job.phase(run);
-        },
-        &job);
+  void fill(const StepSettings& settings) {
+    float* const hyper = floats(program_.at.hyper);
+    hyper[0] = static_cast<float>(settings.learning_rate);
+    hyper[1] = static_cast<float>(settings.weight_decay);
+    hyper[2] = static_cast<float>(settings.max_grad_norm);
+    hyper[3] = static_cast<float>(1 - std::pow(program_.beta1, settings.step));
+    hyper[4] = static_cast<float>(1 - std::pow(program_.beta2, settings.step));
   }
 
   Worker worker(int thread) {
@@ -312,44 +284,27 @@ class Engine {
             scratch + program_.threads * program_.scratch_per_thread, pool_.barrier()};
   }
 
-  void call(const KernelEntry& kernel, const std::int32_t* tensors, const Worker& worker) {
+  void call(const KernelEntry& kernel, const std::int32_t* tensors, const Run& run) {
+    const Worker& worker = run.worker_;
     void* operand[kMaxOperands];
     for (std::int32_t i = 0; i < kernel.operands; ++i) operand[i] = pointers_[at(tensors[i])];
-    if (worker.thread != 0) {
-      kernel.run(operand, worker);
-      worker.barrier->wait();
-      return;
-    }
-    const Clock::time_point begin = Clock::now();
+    const Moment begin = now();
     kernel.run(operand, worker);
+    const Moment worked = now();
     worker.barrier->wait();
-    ProfileEntry& entry = profile_[at(kernel.index)];
-    entry.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
-    ++entry.calls;
-    for (std::int32_t i = 0; i < kernel.operands; ++i) note_use(program_.tensors[tensors[i]]);
+    const Span span{begin, worked, now()};
+    profile_.add(worker.thread, kernel, span);
+    if (trace_.on()) trace_.add(worker.thread, {&kernel, run.phase_, tensors}, span);
+    if (worker.thread == 0) usage_.add(kernel, tensors);
   }
 
-  void note_use(const TensorEntry& entry) {
-    if (entry.role == Role::weight) return;
-    high_water_ = std::max(high_water_, entry.place + entry.elements * bytes_of(entry.dtype));
-    const std::int64_t scratch =
-        program_.threads * program_.scratch_per_thread + program_.scratch_shared;
-    if (scratch > 0) high_water_ = std::max(high_water_, program_.scratch_offset + scratch);
-  }
-
-  void zero_gradients() {
-    pool_.run(
-        [](void* context, int thread) {
-          Engine& engine = *static_cast<Engine*>(context);
-          const Worker worker = engine.worker(thread);
-          for (std::int32_t i = 0; i < engine.program_.tensor_count; ++i) {
-            const TensorEntry& entry = engine.program_.tensors[i];
-            if (entry.role != Role::gradient || entry.view) continue;
-            const Worker::Range range = worker.share(entry.elements * bytes_of(entry.dtype), 4096);
-            std::memset(engine.pointers_[at(i)] + range.begin, 0, at(range.end - range.begin));
-          }
-        },
-        this);
+  void zero_gradients(const Worker& worker) {
+    for (std::int32_t i = 0; i < program_.tensor_count; ++i) {
+      const TensorEntry& entry = program_.tensors[i];
+      if (entry.role != Role::gradient || entry.view) continue;
+      const Worker::Range range = worker.share(entry.elements * bytes_of(entry.dtype), 4096);
+      std::memset(pointers_[at(i)] + range.begin, 0, at(range.end - range.begin));
+    }
   }
 
   /// All bits set is NaN in float32 and bf16, and an index out of range in int32.
@@ -368,8 +323,9 @@ class Engine {
   Region arena_;
   std::vector<Weight> weights_;
   std::vector<std::byte*> pointers_;
-  std::vector<ProfileEntry> profile_;
-  std::int64_t high_water_ = 0;
+  Profile profile_;
+  Usage usage_;
+  Trace trace_;
 };
 
 }  // namespace pacac

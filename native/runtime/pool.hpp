@@ -1,72 +1,59 @@
 // The threads that walk a schedule together.
 //
-// Every thread runs the whole phase and meets the others after each kernel, so a kernel costs one barrier and no
-// hand-over of work. Threads are the pool's own, also the first one: the caller may be a different thread of Node's
-// each time, and caches and pinning should not follow it. Which thread computes what is fixed by its number alone:
-// results have the same bits in every run with the same number of threads.
+// Every thread runs a whole step and meets the others after each kernel, so a kernel costs one barrier and no hand-over of
+// work. Threads are the pool's own, also the first one: the caller may be a different thread of Node's each time, and
+// caches and pinning should not follow it. Which thread computes what is fixed by its number alone: results have the same
+// bits in every run with the same number of threads. `deno task bench --pool` prints what this costs.
 #pragma once
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
 #include <thread>
 #include <vector>
 #ifdef __linux__
 #include <sched.h>
 #endif
 
+#include "runtime/gate.hpp"
 #include "runtime/kernel.hpp"
 
 namespace pacac {
 
-/// Tells the processor that this is a waiting loop.
-inline void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
+/// The processors that this process may run on; empty where the system does not say.
+inline std::vector<int> allowed_processors() {
+  std::vector<int> found;
+#ifdef __linux__
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return found;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &set)) found.push_back(i);
+  }
 #endif
+  return found;
 }
 
-/// A barrier that spins for some 30 microseconds (kernels end almost together), then gives its processor away, then
-/// sleeps (another process may hold the processor of the thread that all wait for).
+/// A barrier whose last arrival opens a gate for the others. Kernels end almost together: it spins for some 30 us at most.
 class SpinBarrier final : public Barrier {
  public:
-  explicit SpinBarrier(int threads) : threads_(threads) {}
+  /// @param spins see Gate
+  SpinBarrier(int threads, int spins) : threads_(threads), gate_(spins) {}
 
   void wait() override {
     if (threads_ == 1) return;
-    const std::uint32_t round = round_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-      // The last one: nobody touches `arrived_` again before `round_` moves on.
-      arrived_.store(0, std::memory_order_relaxed);
-      round_.store(round + 1, std::memory_order_seq_cst);
-      if (sleepers_.load(std::memory_order_seq_cst) > 0) round_.notify_all();
-      return;
-    }
-    for (int spin = 0; spin < kSpins; ++spin) {
-      if (round_.load(std::memory_order_acquire) != round) return;
-      relax();
-    }
-    for (int turn = 0; turn < kYields; ++turn) {
-      if (round_.load(std::memory_order_acquire) != round) return;
-      std::this_thread::yield();
-    }
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    while (round_.load(std::memory_order_seq_cst) == round) round_.wait(round);
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
+    const std::uint32_t round = gate_.now();
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_) return gate_.wait(round);
+    // The last one: nobody touches `arrived_` again before the gate opens.
+    arrived_.store(0, std::memory_order_relaxed);
+    gate_.open();
   }
 
  private:
-  static constexpr int kSpins = 1000;  // a pause is 20 to 40 ns on current processors
-  static constexpr int kYields = 50;
   const int threads_;
   alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<std::uint32_t> round_{0};
-  alignas(64) std::atomic<int> sleepers_{0};
+  Gate gate_;
 };
 
-/// Threads 0 … n-1, asleep between regions.
+/// Threads 0 … n-1, waiting between regions.
 class Pool {
  public:
   /// What every thread of a region runs.
@@ -74,9 +61,32 @@ class Pool {
 
   /// @param threads how many, at least 1
   /// @param pin whether thread i stays on the i-th processor that the process may use
-  Pool(int threads, bool pin) : barrier_(threads) {
-    const std::vector<int> processors = pin ? allowed_processors() : std::vector<int>{};
-    const bool fits = processors.size() >= static_cast<std::size_t>(threads);
+  Pool(int threads, bool pin) : Pool(threads, pin, allowed_processors()) {}
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() { stop(); }
+
+  int threads() const { return static_cast<int>(threads_.size()); }
+  Barrier* barrier() { return &barrier_; }
+
+  /// Runs `body` on every thread and waits for all. One caller at a time.
+  void run(Body body, void* context) {
+    const std::uint32_t before = done_.now();
+    body_ = body;
+    context_ = context;
+    running_.store(threads(), std::memory_order_relaxed);
+    start_.open();
+    done_.wait(before);
+  }
+
+ private:
+  static constexpr int kSpins = 1000;
+
+  Pool(int threads, bool pin, const std::vector<int>& processors)
+      : barrier_(threads, spins(threads, processors)), start_(spins(threads, processors)) {
+    const std::size_t count = static_cast<std::size_t>(threads);
+    const bool fits = pin && processors.size() >= count;
+    threads_.reserve(count);
     try {
       for (int i = 0; i < threads; ++i) {
         threads_.emplace_back([this, i] { serve(i); });
@@ -87,62 +97,28 @@ class Pool {
       throw;
     }
   }
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-  ~Pool() { stop(); }
 
-  int threads() const { return static_cast<int>(threads_.size()); }
-  Barrier* barrier() { return &barrier_; }
-
-  /// Runs `body` on every thread and waits for all. One caller at a time.
-  void run(Body body, void* context) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    body_ = body;
-    context_ = context;
-    running_ = threads();
-    ++region_;
-    start_.notify_all();
-    done_.wait(lock, [this] { return running_ == 0; });
+  /// More threads than processors: whoever spins keeps the one that all wait for from running.
+  static int spins(int threads, const std::vector<int>& processors) {
+    const bool crowded = !processors.empty() && processors.size() < static_cast<std::size_t>(threads);
+    return crowded ? 0 : kSpins;
   }
 
- private:
   void serve(int thread) {
-    std::uint64_t seen = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
-    for (;;) {
-      start_.wait(lock, [&] { return stopping_ || region_ != seen; });
-      if (stopping_) return;
-      seen = region_;
-      const Body body = body_;
-      void* const context = context_;
-      lock.unlock();
-      body(context, thread);
-      lock.lock();
-      if (--running_ == 0) done_.notify_all();
+    for (std::uint32_t seen = 0;;) {
+      start_.wait(seen);
+      ++seen;  // a region starts only after all threads have finished the one before
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      body_(context_, thread);
+      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.open();
     }
   }
 
   void stop() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
-    }
-    start_.notify_all();
+    stopping_.store(true, std::memory_order_relaxed);
+    start_.open();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
-  }
-
-  static std::vector<int> allowed_processors() {
-    std::vector<int> found;
-#ifdef __linux__
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return found;
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
-      if (CPU_ISSET(i, &set)) found.push_back(i);
-    }
-#endif
-    return found;
   }
 
   static void pin_to([[maybe_unused]] std::thread& thread, [[maybe_unused]] int processor) {
@@ -155,13 +131,12 @@ class Pool {
   }
 
   SpinBarrier barrier_;
-  std::mutex mutex_;
-  std::condition_variable start_, done_;
+  Gate start_;
+  Gate done_{0};  // the caller waits for a whole step: spinning, it would take a processor from a thread that works
   Body body_ = nullptr;
   void* context_ = nullptr;
-  int running_ = 0;
-  std::uint64_t region_ = 0;
-  bool stopping_ = false;
+  std::atomic<int> running_{0};
+  std::atomic<bool> stopping_{false};
   std::vector<std::thread> threads_;
 };
 

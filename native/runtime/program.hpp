@@ -38,7 +38,14 @@ struct KernelEntry {
   const char* name;
   Kernel run;
   std::int32_t operands;  ///< pointers that it takes
+  double flops, bytes;    ///< work and traffic of one call, as the plan counts them
 };
+
+/// The most operands that a kernel may take.
+inline constexpr std::int32_t kMaxOperands = 32;
+
+/// Phases in the order of a step.
+enum class PhaseIndex : std::int32_t { forward, logits, backward, update };
 
 /// What a schedule calls kernels through, one object a thread (runtime/engine.hpp).
 class Run {
@@ -53,6 +60,7 @@ class Run {
   friend class Engine;
   class Engine* engine_ = nullptr;
   Worker worker_{};
+  PhaseIndex phase_ = PhaseIndex::forward;
 };
 
 /// A phase of a step: every thread walks it, kernels divide the work.
@@ -66,6 +74,7 @@ struct Wellknown {
 /// A generated program.
 struct Program {
   const char* name;
+  const char* isa;  ///< instruction set of its kernels
   const TensorEntry* tensors;
   std::int32_t tensor_count;
   std::int32_t weight_count;

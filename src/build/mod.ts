@@ -13,5 +13,6 @@ export {
 } from "./compile.ts";
 export { loadAddon } from "./load.ts";
 export { machineOf, type MachineOptions } from "./machine.ts";
+
 export { probeAddon } from "./probe.ts";
 export { findToolchain, type Toolchain } from "./toolchain.ts";

@@ -1,5 +1,5 @@
 /**
- * `bench`: training speed and memory on made-up batches.
+ * `bench`: training speed and memory on made-up batches; by kernel, as a timeline, against size; the thread pool's cost.
  *
  * The steps run in a process of their own, so that peak memory is the trainer's and not the compiler's.
  * @module
@@ -7,40 +7,21 @@
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
 import { stat } from "node:fs/promises";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { z } from "zod";
-import { machineOf } from "../build/machine.ts";
+import { join } from "node:path";
+import { poolCost } from "../build/pool_cost.ts";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import { ROOT } from "../spec/evaluate.ts";
 import { loadSpec } from "../spec/load.ts";
-import type { Batch, Engine, ProgramInfo } from "../train/mod.ts";
-import { option } from "./flags.ts";
-import { duration, grouped, megabytes, note, percent, print, table } from "./print.ts";
-import { compileSpec, loadOptions, openProgram } from "./program.ts";
+import { measure, measureApart, type Measured, type MeasureOptions } from "./bench/measure.ts";
+import { bestOf, peaksText, profileTable } from "./bench/roofline.ts";
+import { scaling } from "./bench/scaling.ts";
+import { variationTable } from "./bench/variations.ts";
+import { option, threadCount } from "./flags.ts";
+import { duration, grouped, megabytes, percent, print, table } from "./print.ts";
+import { type CompileFlags, compileSpec } from "./program.ts";
 
 const DEFAULT_SPEC = `${ROOT}models/smollm2.ts`;
-/** The first steps touch every page and wake every thread; they are not counted. */
-const WARM_UP = 2;
-
-const measuredSchema = z.object({
-  name: z.string(),
-  steps: z.int(),
-  secondsPerStep: z.number(),
-  tokensPerSecond: z.number(),
-  flopsPerSecond: z.number(),
-  loss: z.number(),
-  peakRssBytes: z.number(),
-  arenaBytes: z.number(),
-  arenaUsedBytes: z.number(),
-  stepAllocations: z.number(),
-  /** Seconds and calls a step by kernel, longest first; empty where the target does not count. */
-  kernels: z.array(z.object({ kernel: z.string(), calls: z.number(), seconds: z.number() })),
-});
-
-/** What the measuring process reports. */
-export type Measured = z.infer<typeof measuredSchema>;
 
 /** The command. */
 export function benchCommand(): PlainCommand {
@@ -52,124 +33,74 @@ export function benchCommand(): PlainCommand {
     .addOption(option.isa())
     .addOption(option.threads())
     .addOption(option.profile())
+    .addOption(option.trace())
+    .addOption(option.vary())
+    .addOption(option.sweep())
+    .addOption(option.pool())
     .addOption(option.json())
+    .addOption(option.apart())
     .action(async (path, flags) => {
+      if (flags.pool === true) return print(await poolTable(threadCount(flags.threads)));
+      if (flags.sweep !== undefined) return print(await sweep(flags.sweep, flags));
       const steps = flags.steps ?? 10;
       const full = path === undefined ? DEFAULT_SPEC : userPath(path);
+      const what = { steps, weights: flags.weights, trace: flags.trace, vary: flags.vary };
+      if (flags.apart === true) return print(JSON.stringify(await measure(full, what)));
       const info = await stat(full).catch(() => undefined);
-      if (info?.isDirectory() === true) {
-        const measured = await measure(full, { ...flags, steps });
-        return tell({ measured }, flags);
-      }
-      const loaded = await loadSpec(full);
-      const compiled = await compileSpec(loaded, flags);
-      const measured = await measureApart(compiled.dir, { weights: flags.weights, steps });
-      // The peak of these very minutes: a shared machine's moves.
-      const { target: { isa }, threads } = compiled.plan;
-      const machine = await machineOf(isa, { threads, fresh: true });
-      const buildSeconds = Object.values(compiled.seconds).reduce((sum, took) => sum + took, 0);
-      const peakShare = measured.flopsPerSecond / machine.flopsPerSecond;
-      const report = { measured, peakShare, buildSeconds, warm: compiled.warm, machine };
-      tell(report, flags);
+      const built = info?.isDirectory() === true ? { dir: full } : await build(full, flags);
+      tell(await report(built, what), flags);
     }) as unknown as PlainCommand;
 }
 
-/** Runs steps in this process. */
-async function measure(
-  dir: string,
-  flags: { readonly weights?: string | undefined; readonly steps: number },
-): Promise<Measured> {
-  const { module } = await openProgram(dir, { target: "cpu", isa: "native" });
-  const options = flags.weights === undefined ? { init: 0 } : { weights: flags.weights };
-  await using trainer = await module.load(loadOptions(options));
-  const { info } = trainer;
-  const batches = Array.from({ length: info.accumulate }, (_, i) => madeUpBatch(info, i));
-  const times: number[] = [];
-  let loss = NaN;
-  let before: Profile = [];
-  for (let step = -WARM_UP; step < flags.steps; step++) {
-    if (step === 0) before = profileOf(trainer.engine);
-    const began = performance.now();
-    ({ loss } = await trainer.step(batches));
-    if (step >= 0) times.push((performance.now() - began) / 1000);
-    note(`step ${step + WARM_UP + 1}/${flags.steps + WARM_UP}`);
-  }
-  const secondsPerStep = median(times);
-  const { arenaUsed, stepAllocations } = trainer.engine.memory();
-  return {
-    name: `${info.name} ${info.batch}x${info.seqLen} ${info.storage} ${info.target}`,
-    steps: flags.steps,
-    secondsPerStep,
-    tokensPerSecond: info.accumulate * info.batch * info.seqLen / secondsPerStep,
-    flopsPerSecond: info.accumulate * info.flopsPerStep / secondsPerStep,
-    loss,
-    // Kilobytes on every system; /proc would need all permissions.
-    peakRssBytes: process.resourceUsage().maxRSS * 1024,
-    arenaBytes: info.arenaBytes,
-    arenaUsedBytes: arenaUsed,
-    stepAllocations,
-    kernels: perStep(before, profileOf(trainer.engine), flags.steps),
-  };
+/** A program to measure; where it was compiled now, with what that took. */
+interface Built {
+  readonly dir: string;
+  readonly buildSeconds?: number;
+  readonly warm?: boolean;
+  readonly isa?: string;
+  readonly threads?: number;
 }
 
-type Profile = Measured["kernels"];
-
-/** What an engine that counts its kernels' time has counted since it was loaded. */
-function profileOf(engine: Engine): Profile {
-  return "profile" in engine && typeof engine.profile === "function" ? engine.profile() : [];
+async function build(path: string, flags: CompileFlags): Promise<Built> {
+  const { dir, seconds, warm, plan } = await compileSpec(await loadSpec(path), flags);
+  const buildSeconds = Object.values(seconds).reduce((sum, took) => sum + took, 0);
+  const machine = plan.target.name === "cpu"
+    ? { isa: plan.target.isa.name, threads: plan.threads }
+    : {};
+  return { dir, buildSeconds, warm, ...machine };
 }
 
-function perStep(before: Profile, after: Profile, steps: number): Profile {
-  return after.map(({ kernel, calls, seconds }, i) => ({
-    kernel,
-    calls: (calls - (before[i]?.calls ?? 0)) / steps,
-    seconds: (seconds - (before[i]?.seconds ?? 0)) / steps,
-  })).filter(({ calls }) => calls > 0).sort((a, b) => b.seconds - a.seconds);
-}
-
-/** Runs steps in a process that has loaded nothing else. */
-async function measureApart(
-  dir: string,
-  { weights, steps }: { readonly weights: string | undefined; readonly steps: number },
-): Promise<Measured> {
-  const main = fileURLToPath(new URL("./main.ts", import.meta.url));
-  const permissions = ["read", "write", "run", "env", "sys", "ffi"].map((name) =>
-    `--allow-${name}`
-  );
-  const given = weights === undefined ? [] : ["--weights", userPath(weights)];
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--no-prompt", "--quiet", "--config", `${ROOT}deno.json`, ...permissions, main],
-      ...["bench", dir, "--steps", `${steps}`, "--json", ...given],
-    ],
-    stdout: "piped",
-    stderr: "inherit",
-  }).output();
-  if (code !== 0) {
-    throw new PacacError("load-failed", `Cannot measure: the program ended with code ${code}`, {
-      place: { file: dir },
-      remedy: "see the message above",
-    });
-  }
-  return measuredSchema.parse(JSON.parse(new TextDecoder().decode(stdout)));
-}
-
-/** Full rows of arbitrary tokens, every one trained on: the work of a step does not depend on their values. */
-function madeUpBatch(info: ProgramInfo, number: number): Batch {
-  const size = info.batch * info.seqLen;
-  const inputIds = Int32Array.from(
-    { length: size },
-    (_, i) => Math.imul(i + 1 + number * size, 2654435761) >>> 8,
-  ).map((id) => id % info.vocabSize);
-  return { inputIds, labels: inputIds.slice(), segmentIds: new Int32Array(size) };
+interface Peak {
+  readonly flopsPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly measured: boolean;
 }
 
 interface Report {
   readonly measured: Measured;
+  /** The machine's rates before and after the steps: a shared machine's move from minute to minute. */
+  readonly peaks: readonly Peak[];
   readonly peakShare?: number;
   readonly buildSeconds?: number;
   readonly warm?: boolean;
-  readonly machine?: { readonly flopsPerSecond: number; readonly measured: boolean };
+}
+
+/** Measures the machine, the steps, and the machine again. */
+async function report(built: Built, what: MeasureOptions): Promise<Report> {
+  const { dir, isa, threads, ...rest } = built;
+  const peak = async (name: string, count: number) => {
+    const { machineNow } = await import("../compile.ts");
+    return await machineNow(name, count);
+  };
+  const before = isa === undefined || threads === undefined ? [] : [await peak(isa, threads)];
+  const measured = await measureApart(dir, what);
+  const after = measured.isa === undefined || measured.threads === undefined
+    ? []
+    : [await peak(measured.isa, measured.threads)];
+  const peaks = [...before, ...after];
+  if (peaks.length === 0) return { measured, peaks, ...rest };
+  const peakShare = measured.flopsPerSecond / bestOf(peaks).flopsPerSecond;
+  return { measured, peaks, peakShare, ...rest };
 }
 
 function tell(
@@ -179,34 +110,21 @@ function tell(
   const { measured, ...rest } = report;
   if (flags.json === true) return print(JSON.stringify({ ...measured, ...rest }));
   print(table(rowsOf(report)));
-  if (flags.profile === true) print(`\n${profileTable(measured)}`);
-}
-
-function profileTable({ kernels, secondsPerStep }: Measured): string {
-  if (kernels.length === 0) return "this target does not measure its kernels";
-  return table([
-    ["kernel", "calls a step", "ms a step", "share"],
-    ...kernels.map(({ kernel, calls, seconds }) => [
-      kernel,
-      `${calls}`,
-      (1000 * seconds).toFixed(2),
-      percent(seconds / secondsPerStep),
-    ]),
-  ]);
+  if (measured.variants.length > 0) print(`\n${variationTable(measured)}`);
+  if (flags.profile === true) print(`\n${profileTable(measured, report.peaks)}`);
 }
 
 function rowsOf(report: Report): string[][] {
-  const { measured, peakShare, buildSeconds, warm, machine } = report;
-  const kind = machine?.measured === true ? "measured" : "assumed";
+  const { measured, peakShare, buildSeconds, warm, peaks } = report;
+  const kind = peaks.every((peak) => peak.measured) ? "measured" : "assumed";
   const rows = [
     ["program", measured.name],
     ["tokens/s", grouped(measured.tokensPerSecond)],
     ["time a step", `${duration(measured.secondsPerStep)} (median of ${measured.steps})`],
     ["GFLOP/s", (measured.flopsPerSecond / 1e9).toFixed(1)],
   ];
-  if (peakShare !== undefined && machine !== undefined) {
-    const peak = `${(machine.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s`;
-    rows.push([`share of the peak, ${kind} now`, `${percent(peakShare)} of ${peak}`]);
+  if (peakShare !== undefined) {
+    rows.push([`${kind} peak`, peaksText(peaks)], ["share of the peak", percent(peakShare)]);
   }
   rows.push(
     ["peak RSS", megabytes(measured.peakRssBytes)],
@@ -222,8 +140,32 @@ function rowsOf(report: Report): string[][] {
   return rows;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+/** What a region of the thread pool costs here, in four situations. */
+async function poolTable(threads: number): Promise<string> {
+  const costs = await poolCost(threads);
+  return table([
+    ["threads", "", "ns between kernels", "90th percentile", "us of a hand-over, once a step"],
+    ...costs.map(({ situation, threads, regionNs, region90Ns, handOverUs }) => [
+      situation,
+      `${threads}`,
+      grouped(regionNs),
+      grouped(region90Ns),
+      handOverUs.toFixed(1),
+    ]),
+  ]);
+}
+
+async function sweep(
+  kind: "length" | "width" | "depth" | "all",
+  flags: CompileFlags,
+): Promise<string> {
+  if (flags.target !== "cpu") {
+    throw new PacacError("usage", `Cannot sweep on ${flags.target}: it is not timed`, {
+      place: { field: "--sweep" },
+      remedy: "use --target cpu",
+    });
+  }
+  const results = join(ROOT, "tests/bench/results");
+  const out = join(ROOT, "generated", "scaling");
+  return await scaling({ sweep: kind, flags: { ...flags, out }, results });
 }

@@ -60,6 +60,11 @@ export const option = {
     new Option(FLAGS.modelDtype.flags, FLAGS.modelDtype.meaning)
       .choices(FLAGS.modelDtype.choices).default(FLAGS.modelDtype.default),
   profile: () => new Option(FLAGS.profile.flags, FLAGS.profile.meaning),
+  trace: () => new Option(FLAGS.trace.flags, FLAGS.trace.meaning),
+  vary: () => new Option(FLAGS.vary.flags, FLAGS.vary.meaning).choices(FLAGS.vary.choices),
+  sweep: () => new Option(FLAGS.sweep.flags, FLAGS.sweep.meaning).choices(FLAGS.sweep.choices),
+  pool: () => new Option(FLAGS.pool.flags, FLAGS.pool.meaning),
+  apart: () => new Option(FLAGS.apart.flags, FLAGS.apart.meaning).hideHelp(),
 } as const;
 
 /**

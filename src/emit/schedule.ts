@@ -61,12 +61,32 @@ interface Names {
   readonly symbolOf: ReadonlyMap<PlannedCall, string>;
 }
 
-function kernelsOf(plan: Plan, { symbolOf }: Names): { symbol: string; operands: number }[] {
-  const kernels = new Map<string, number>();
+/** A row of the table of kernels. */
+interface KernelRow {
+  readonly symbol: string;
+  readonly operands: number;
+  /** Of one call: calls of the same text have the same shapes and types, so the same work. */
+  readonly flops: string;
+  readonly bytes: string;
+}
+
+function kernelsOf(plan: Plan, { symbolOf }: Names): KernelRow[] {
+  const kernels = new Map<string, KernelRow>();
   for (const planned of plan.calls) {
-    kernels.set(must(symbolOf.get(planned), "symbol"), planned.call.operands.length);
+    const { call, kernel, values } = planned;
+    const symbol = must(symbolOf.get(planned), "symbol");
+    const { flops, bytes } = kernel.traffic(call, values);
+    const operands = call.operands.length;
+    kernels.set(symbol, { symbol, operands, flops: cDouble(flops), bytes: cDouble(bytes) });
   }
-  return [...kernels].map(([symbol, operands]) => ({ symbol, operands }));
+  return [...kernels.values()];
+}
+
+/** A float64 literal. */
+function cDouble(value: number): string {
+  invariant(Number.isFinite(value), "a kernel's traffic is no number");
+  const text = String(value);
+  return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
 function scheduleContext(plan: Plan, names: Names): Record<string, unknown> {
@@ -175,6 +195,7 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
   return {
     title: titleOf(plan),
     name: info.name,
+    isa: plan.target.isa.name,
     tensors: table.rows.map(({ tensor, place, limit }) => ({
       name: cString(tensor.name),
       dtype: tensor.dtype,

@@ -77,6 +77,7 @@ export type {
   TrainEvent,
 } from "./events.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
+export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";

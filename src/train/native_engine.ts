@@ -7,6 +7,7 @@
  */
 import process from "node:process";
 import { type ErrorCode, PacacError } from "../errors.ts";
+import { type KernelTrace, type NativeTrace, readTrace } from "./kernel_trace.ts";
 import type { Batch, Engine, ProgramInfo, StepSettings, WeightSource } from "./engine.ts";
 
 /** A tensor's values as they cross into native code. */
@@ -18,8 +19,14 @@ export interface KernelProfile {
   readonly kernel: string;
   /** How often it ran. */
   readonly calls: number;
-  /** Of the calling thread, all calls together. */
+  /** From the first thread's begin until all have finished, all calls together. */
   readonly seconds: number;
+  /** Without the wait for the others at a call's end, the mean of the threads. */
+  readonly worked: number;
+  /** Floating-point operations of one call, as the plan counts them. */
+  readonly flops: number;
+  /** Bytes that one call moves, each operand once. */
+  readonly bytes: number;
 }
 
 /** What an addon's program can do; see native/addon/addon.cpp. */
@@ -44,6 +51,10 @@ export interface NativeProgram {
   memory(): NativeMemory;
   /** Time of each kernel so far. */
   profile(): KernelProfile[];
+  /** Keeps the times of the next kernel calls, so many of them; 0 ends it and frees their memory. */
+  trace(calls: number): void;
+  /** What was kept. */
+  traced(): NativeTrace;
   /** Frees everything. */
   dispose(): void;
 }
@@ -66,6 +77,10 @@ export interface NativeMemory {
   readonly stepAllocations: number;
   /** Rows that one logits call takes. */
   readonly logitsRows: number;
+  /** Instruction set of the program's kernels. */
+  readonly isa: string;
+  /** Threads that it runs on. */
+  readonly threads: number;
 }
 
 /** How a native program is made. */
@@ -237,6 +252,20 @@ export class NativeEngine implements Engine {
   /** Time of each kernel so far. */
   profile(): KernelProfile[] {
     return this.#program.profile();
+  }
+
+  /**
+   * Begins to keep the times of kernel calls on every thread, once the calls so far have ended; or ends it.
+   * @param calls How many there is room for, up to 262144; later ones are counted only. 0 ends it
+   */
+  trace(calls: number): Promise<void> {
+    return this.#serial("trace", async () => await this.#program.trace(calls));
+  }
+
+  /** The calls kept since {@linkcode trace}. */
+  traced(): KernelTrace {
+    const kernels = this.#program.profile();
+    return readTrace(this.#program.traced(), { kernels, tensors: [...this.#indices.keys()] });
   }
 
   /** Frees everything, once the calls so far have ended. */

@@ -116,6 +116,46 @@ Deno.test("memory() tells the plan's bytes and no allocation after steps", async
   own.dispose();
 });
 
+Deno.test("trace() keeps each thread's span of the next calls, and counts those without room", async () => {
+  const own = await engine({ threads: 3 });
+  await own.step([BATCH], SETTINGS);
+  assert.deepEqual(own.traced(), { calls: [], dropped: 0 }, "only where it is asked for");
+  await own.trace(100);
+  await own.step([BATCH], SETTINGS);
+  const { calls, dropped } = own.traced();
+  assert.equal(dropped, 0);
+  assert.deepEqual(calls.map(({ kernel, phase }) => [kernel.split("_")[0], phase]), [
+    ["lookup", "forward"],
+    ["shift", "forward"],
+    ["shift", "forward"],
+    ["shift", "forward"],
+    ["total", "forward"],
+    ["scatter", "backward"],
+    ["descend", "update"],
+  ]);
+  assert.ok(calls[2].tensors.includes("layers.1.gain"));
+  let last = 0;
+  for (const { spans } of calls) {
+    assert.equal(spans.length, 3);
+    const ends = Math.max(...spans.map(({ worked }) => worked));
+    for (const { begin, worked, end } of spans) {
+      assert.ok(last <= begin && begin <= worked && worked <= end, "work, then waiting");
+      assert.ok(end >= ends, "nobody goes on before the slowest has finished");
+    }
+    last = ends;
+  }
+  assert.equal(own.memory().stepAllocations, 0);
+  await own.trace(5);
+  await own.step([BATCH], SETTINGS);
+  assert.equal(own.traced().calls.length, 5);
+  assert.equal(own.traced().dropped, 2);
+  await own.trace(0);
+  await own.step([BATCH], SETTINGS);
+  assert.deepEqual(own.traced(), { calls: [], dropped: 0 });
+  await assert.rejects(own.trace(1 << 20), /at most 262144 calls/);
+  own.dispose();
+});
+
 Deno.test("memory() counts what a step allocates", async () => {
   const own = new NativeEngine(await build(toyPlan({ allocates: true })), { info: plan.info });
   own.write("table", TABLE);
