@@ -93,38 +93,60 @@ inline void copy_tile(float* to, const T* from, std::int64_t from_stride, int ro
   }
 }
 
+/// to[d, lane] = from[lane, d] · scale for a vector of queries, of which `there` exist; the other lanes become 0.
+/// `there` is a constant where all do, which leaves no branch in the transposition.
+template <class S, class T>
+[[gnu::always_inline]] inline void transpose_lanes(float* to, const T* from, int there, float scale) {
+  constexpr int kWhole = S::head_dim / Vec::lanes * Vec::lanes;
+  const Vec factor = broadcast(scale);
+  for (int d = 0; d < kWhole; d += Vec::lanes) {
+    Vec block[Vec::lanes];
+    transpose_load(from + d, S::query_width, there, block);
+    for (int j = 0; j < Vec::lanes; ++j) store(to + (d + j) * S::panel, block[j] * factor);
+  }
+  for (int d = kWhole; d < S::head_dim; ++d) {
+    store(to + d * S::panel, zero());
+    for (int i = 0; i < there; ++i) to[d * S::panel + i] = to_float(from[i * S::query_width + d]) * scale;
+  }
+}
+
 /// A panel [d, query] of `count` queries, times `scale`; lanes of queries that are not there become 0.
 template <class S, class T>
 inline void transpose_panel(float* to, const T* from, int count, float scale) {
-  const Vec factor = broadcast(scale);
-  for (int v = 0; v < S::vectors; ++v) {
-    const int there = std::clamp(count - v * Vec::lanes, 0, Vec::lanes);
-    const T* const source = from + std::int64_t{v} * Vec::lanes * S::query_width;
-    float* const target = to + v * Vec::lanes;
-    constexpr int kWhole = S::head_dim / Vec::lanes * Vec::lanes;
-    for (int d = 0; d < kWhole; d += Vec::lanes) {
-      Vec block[Vec::lanes];
-      transpose_load(source + d, S::query_width, there, block);
-      for (int j = 0; j < Vec::lanes; ++j) store(target + (d + j) * S::panel, block[j] * factor);
-    }
-    for (int d = kWhole; d < S::head_dim; ++d) {
-      store(target + d * S::panel, zero());
-      for (int i = 0; i < there; ++i) target[d * S::panel + i] = to_float(source[i * S::query_width + d]) * scale;
+  for (int lane = 0; lane < S::panel; lane += Vec::lanes) {
+    const T* const source = from + std::int64_t{lane} * S::query_width;
+    if (count - lane >= Vec::lanes) {
+      transpose_lanes<S>(to + lane, source, Vec::lanes, scale);
+    } else {
+      transpose_lanes<S>(to + lane, source, std::max(0, count - lane), scale);
     }
   }
 }
 
-/// Rows of a tensor from a panel [d, query]: to[query, d] = panel[d, query] · factor(query).
-template <class S, class T, class Factor>
-inline void untranspose_panel(T* to, const float* from, int count, const Factor& factor) {
-  for (int lane = 0; lane < count; lane += Vec::lanes) {
-    const int there = std::min(Vec::lanes, count - lane);
-    sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
-      Vec block[Vec::lanes];
-      const int deep = std::min<int>(Vec::lanes, S::head_dim - static_cast<int>(d));
-      transpose_load(from + d * S::panel + lane, S::panel, deep, block);
-      for (int i = 0; i < there; ++i) lanes.store(to + (lane + i) * S::query_width + d, block[i] * factor(lane + i));
-    });
+/// to[lane, d] = from[d, lane] · factor[lane] for a vector of queries, of which `there` exist.
+template <class S, class T>
+[[gnu::always_inline]] inline void untranspose_lanes(T* to, const float* from, int there, Vec factor) {
+  sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
+    Vec block[Vec::lanes];
+    float scaled[Vec::lanes * Vec::lanes];
+    const int deep = std::min<int>(Vec::lanes, S::head_dim - static_cast<int>(d));
+    for (int j = 0; j < deep; ++j) store(scaled + j * Vec::lanes, load(from + (d + j) * S::panel) * factor);
+    transpose_load(scaled, Vec::lanes, deep, block);
+    for (int i = 0; i < there; ++i) lanes.store(to + i * S::query_width + d, block[i]);
+  });
+}
+
+/// Rows of a tensor from a panel [d, query]: to[query, d] = from[d, query] · factor[query].
+template <class S, class T>
+inline void untranspose_panel(T* to, const float* from, int count, const Vec (&factor)[S::vectors]) {
+  for (int v = 0; v * Vec::lanes < count; ++v) {
+    const int lane = v * Vec::lanes;
+    T* const target = to + std::int64_t{lane} * S::query_width;
+    if (count - lane >= Vec::lanes) {
+      untranspose_lanes<S>(target, from + lane, Vec::lanes, factor[v]);
+    } else {
+      untranspose_lanes<S>(target, from + lane, count - lane, factor[v]);
+    }
   }
 }
 

@@ -193,7 +193,7 @@ struct Backward {
         });
       };
       each([&](const Panel& panel, const Rows& rows) { probabilities(tiles, panel.column, rows, keys); });
-      each([&](const Panel& panel, const Rows& rows) { score_gradients(tiles, panel.column, rows, keys); });
+      each([&](const Panel& panel, const Rows& rows) { score_gradients(tiles, panel.column, rows); });
       each([&](const Panel& panel, const Rows& rows) { query_gradients(tiles, panel.column, rows); });
       key_gradients(tiles.dv[unit.slot], tiles.p, tiles.dy, unit, key, keys);
       key_gradients(tiles.dk[unit.slot], tiles.g, tiles.queries, unit, key, keys);
@@ -240,7 +240,7 @@ struct Backward {
   }
 
   /// G of a panel, whose P is there.
-  [[gnu::noinline]] void score_gradients(const Tiles& tiles, int column, const Rows& rows, int) const {
+  [[gnu::noinline]] void score_gradients(const Tiles& tiles, int column, const Rows& rows) const {
     Vec delta[S::vectors];
     for (int v = 0; v < S::vectors; ++v) delta[v] = load(tiles.delta + column + v * Vec::lanes);
     scores<S, false>(tiles.values, tiles.dy_t + column * S::head_dim, 0, rows.limit, 0,
@@ -292,9 +292,10 @@ struct Backward {
   }
 
   void end(const Tiles& tiles, const Panel& panel) const {
+    Vec factor[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) factor[v] = broadcast(scale);
     untranspose_panel<S>(dq + panel.query * S::query_width + panel.head * S::head_dim,
-                         tiles.dq_t + panel.column * S::head_dim, panel.count,
-                         [&](int) { return broadcast(scale); });
+                         tiles.dq_t + panel.column * S::head_dim, panel.count, factor);
   }
 };
 

@@ -5,7 +5,7 @@
 //                  l = l · 2^(m − m') + Σ_key P;  Oᵀ = Oᵀ · 2^(m − m') + Vᵀ P [d, query]
 //   at the end:    y = O / l,  lse = m ln 2 + log l
 //
-// A panel of queries meets a tile of keys and values at a time: its scores stay in the L1 cache, the tile in L2.
+// A tile of keys stays in the L1 cache while all panels of queries meet it, then the tile of values does.
 #pragma once
 #include <cmath>
 
@@ -39,17 +39,18 @@ struct Forward {
  private:
   /// Arrays of a thread, carved from its workspace.
   struct Tiles {
-    float *keys, *values, *scores;
-    float *queries_t, *out_t, *maximum, *total;  // a part for each panel of each head of the group
+    float *keys, *values;
+    float *queries_t, *out_t, *scores, *maximum, *total, *factor;  // a part for each panel of each head of the group
     explicit Tiles(std::byte* memory) {
       Scratch scratch(memory);
       keys = scratch.take(S::key_tile * S::row_stride);
       values = scratch.take(S::key_tile * S::row_stride);
-      scores = scratch.take(S::key_tile * S::panel);
       queries_t = scratch.take(S::columns * S::head_dim);
       out_t = scratch.take(S::columns * S::head_dim);
+      scores = scratch.take(S::columns * S::key_tile);
       maximum = scratch.take(S::columns);
       total = scratch.take(S::columns);
+      factor = scratch.take(S::columns);
     }
   };
 
@@ -76,10 +77,14 @@ struct Forward {
       const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
       copy_tile<S>(tiles.keys, k + at, S::kv_width, keys, 1.0f);
       copy_tile<S>(tiles.values, v + at, S::kv_width, keys, 1.0f);
-      each_panel(tile, kv_head, [&](const Panel& panel) {
-        const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
-        if (rows.limit > 0) meet(tiles, panel.index, rows);
-      });
+      const auto each = [&](auto step) {
+        each_panel(tile, kv_head, [&](const Panel& panel) {
+          const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
+          if (rows.limit > 0) step(panel.index, rows);
+        });
+      };
+      each([&](int index, const Rows& rows) { probabilities(tiles, index, rows); });
+      each([&](int index, const Rows& rows) { add_values(tiles, index, rows); });
     }
     each_panel(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
   }
@@ -92,52 +97,61 @@ struct Forward {
     std::fill_n(tiles.total + panel.index * S::panel, S::panel, 0.0f);
   }
 
-  /// One panel and one tile of keys.
-  [[gnu::noinline]] void meet(const Tiles& tiles, int index, const Rows& rows) const {
+  /// P of one panel and one tile of keys.
+  [[gnu::noinline]] void probabilities(const Tiles& tiles, int index, const Rows& rows) const {
     const float* const queries_t = tiles.queries_t + index * S::panel_size;
-    float* const maximum = tiles.maximum + index * S::panel;
-    Vec highest[S::vectors], factor[S::vectors];
-    for (int v = 0; v < S::vectors; ++v) highest[v] = load(maximum + v * Vec::lanes);
+    float* const to = tiles.scores + index * S::panel * S::key_tile;
+    Vec highest[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) highest[v] = load(tiles.maximum + index * S::panel + v * Vec::lanes);
     const auto keep = [&](int row, const Vec(&score)[S::vectors]) {
       for (int v = 0; v < S::vectors; ++v) {
         highest[v] = max(highest[v], score[v]);
-        store(tiles.scores + row * S::panel + v * Vec::lanes, score[v]);
+        store(to + row * S::panel + v * Vec::lanes, score[v]);
       }
     };
     attention::scores<S, false>(tiles.keys, queries_t, 0, rows.unmasked, rows.offset, keep);
     attention::scores<S, true>(tiles.keys, queries_t, rows.unmasked, rows.limit, rows.offset, keep);
-    softmax(tiles, index, rows.limit, highest, factor);
-    add_weighted<S, S::panel>(tiles.out_t + index * S::panel_size, tiles.values, tiles.scores, rows.limit,
-                              [&](int v, Vec before) { return before * factor[v]; });
+    softmax(tiles, index, rows.limit, highest);
   }
 
-  /// Scores become P; the total follows; `factor` is what earlier sums are worth now.
-  static void softmax(const Tiles& tiles, int index, int keys, const Vec (&highest)[S::vectors],
-                      Vec (&factor)[S::vectors]) {
+  /// Scores become P; maximum, total and the factor of what came before follow.
+  static void softmax(const Tiles& tiles, int index, int keys, const Vec (&highest)[S::vectors]) {
+    const int column = index * S::panel;
     Vec sum[S::vectors];
     for (int v = 0; v < S::vectors; ++v) {
-      float* const maximum = tiles.maximum + index * S::panel + v * Vec::lanes;
-      factor[v] = power_of_two(load(maximum) - highest[v]);
-      store(maximum, highest[v]);
-      sum[v] = load(tiles.total + index * S::panel + v * Vec::lanes) * factor[v];
+      const int lane = column + v * Vec::lanes;
+      const Vec factor = power_of_two(load(tiles.maximum + lane) - highest[v]);
+      sum[v] = load(tiles.total + lane) * factor;
+      store(tiles.maximum + lane, highest[v]);
+      store(tiles.factor + lane, factor);
     }
+    float* const scores = tiles.scores + column * S::key_tile;
     for (int key = 0; key < keys; ++key) {
       for (int v = 0; v < S::vectors; ++v) {
-        float* const score = tiles.scores + key * S::panel + v * Vec::lanes;
+        float* const score = scores + key * S::panel + v * Vec::lanes;
         const Vec p = power_of_two(load(score) - highest[v]);
         sum[v] = sum[v] + p;
         store(score, p);
       }
     }
-    for (int v = 0; v < S::vectors; ++v) store(tiles.total + index * S::panel + v * Vec::lanes, sum[v]);
+    for (int v = 0; v < S::vectors; ++v) store(tiles.total + column + v * Vec::lanes, sum[v]);
+  }
+
+  /// Oᵀ of one panel, with the values of a tile.
+  [[gnu::noinline]] void add_values(const Tiles& tiles, int index, const Rows& rows) const {
+    const float* const factor = tiles.factor + index * S::panel;
+    add_weighted<S, S::panel>(tiles.out_t + index * S::panel_size, tiles.values,
+                              tiles.scores + index * S::panel * S::key_tile, rows.limit,
+                              [&](int v, Vec before) { return before * load(factor + v * Vec::lanes); });
   }
 
   void end(const Tiles& tiles, const Panel& panel) const {
     const float* const total = tiles.total + panel.index * S::panel;
     const float* const maximum = tiles.maximum + panel.index * S::panel;
+    Vec inverse[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) inverse[v] = broadcast(1.0f) / load(total + v * Vec::lanes);
     untranspose_panel<S>(y + panel.query * S::query_width + panel.head * S::head_dim,
-                         tiles.out_t + panel.index * S::panel_size, panel.count,
-                         [&](int i) { return broadcast(1.0f / total[i]); });
+                         tiles.out_t + panel.index * S::panel_size, panel.count, inverse);
     for (int i = 0; i < panel.count; ++i) {
       lse[(panel.query + i) * S::heads + panel.head] = round_to<L>(maximum[i] * kLn2 + std::log(total[i]));
     }

@@ -77,8 +77,6 @@ export interface AttentionExtents {
   readonly keyTile: number;
   /** Queries of all heads of a tile. */
   readonly columns: number;
-  /** Queries side by side in registers. */
-  readonly panel: number;
 }
 
 /**
@@ -88,7 +86,7 @@ export interface AttentionExtents {
  * @param isa The instruction set
  */
 export function attentionExtents(call: KernelCall, values: Tunables, isa: Isa): AttentionExtents {
-  const { queryTile, keyTile, vectors } = attentionValues(values);
+  const { queryTile, keyTile } = attentionValues(values);
   const headDim = num(call.attributes, "head_dim");
   const paddedDim = Math.ceil(headDim / isa.lanes) * isa.lanes;
   return {
@@ -97,7 +95,6 @@ export function attentionExtents(call: KernelCall, values: Tunables, isa: Isa): 
     rowStride: spread(paddedDim),
     keyTile,
     columns: groupOf(call) * queryTile,
-    panel: vectors * isa.lanes,
   };
 }
 
@@ -130,15 +127,16 @@ export const attention: Kernel = {
   legal: attentionLegal,
   traffic,
   workspace(call, values, isa) {
-    const { headDim, rowStride, keyTile, columns, panel } = attentionExtents(call, values, isa);
+    const { headDim, rowStride, keyTile, columns } = attentionExtents(call, values, isa);
     const perThread = scratchBytes([
       keyTile * rowStride, // keys
       keyTile * rowStride, // values
-      keyTile * panel, // scores
       columns * headDim, // queries, transposed
       columns * headDim, // out, transposed
+      columns * keyTile, // scores
       columns, // maximum
       columns, // total
+      columns, // factor
     ]);
     return { perThread, shared: 0 };
   },
