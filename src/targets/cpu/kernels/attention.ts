@@ -54,16 +54,30 @@ function attentionValues(values: Tunables): AttentionValues {
   };
 }
 
+/** The parameters, with tiles no longer than a row. */
+function tilesOf(call: KernelCall, values: Tunables, isa: Isa): AttentionValues {
+  const all = attentionValues(values);
+  const seqLen = num(call.attributes, "seq_len");
+  const panel = all.vectors * isa.lanes;
+  return {
+    ...all,
+    queryTile: Math.min(all.queryTile, Math.ceil(seqLen / panel) * panel),
+    keyTile: Math.min(all.keyTile, seqLen),
+  };
+}
+
 /**
  * The template's context of both passes.
  * @param call The call
  * @param values The parameters
+ * @param isa The instruction set
  */
 export function attentionContext(
   call: KernelCall,
   values: Tunables,
+  isa: Isa,
 ): Readonly<Record<string, unknown>> {
-  const { queryTile, keyTile, rows, vectors } = attentionValues(values);
+  const { queryTile, keyTile, rows, vectors } = tilesOf(call, values, isa);
   return { work: workOf(call), query_tile: queryTile, key_tile: keyTile, rows, vectors };
 }
 
@@ -86,7 +100,7 @@ export interface AttentionExtents {
  * @param isa The instruction set
  */
 export function attentionExtents(call: KernelCall, values: Tunables, isa: Isa): AttentionExtents {
-  const { queryTile, keyTile } = attentionValues(values);
+  const { queryTile, keyTile } = tilesOf(call, values, isa);
   const headDim = num(call.attributes, "head_dim");
   const paddedDim = Math.ceil(headDim / isa.lanes) * isa.lanes;
   return {
