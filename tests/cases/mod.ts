@@ -203,7 +203,7 @@ const DRAFTS: readonly Draft[] = [
     [66, 2, 1, 96, 33, 0.02], // documents of whole rows and more than one panel
     [131, 3, 3, 9, 131, 0], // one document over several tiles of keys, odd heads
     [202, 4, 2, 5, 101, 0.01],
-  ] as const).flatMap(([T, h, kv, d, seq, restarts]): Draft[] => {
+  ] as const).flatMap(([T, h, kv, d, seq, restarts = 0.125]): Draft[] => {
     const { attributes, widths } = heads(h, kv, d, seq);
     return ["attention", "attention_backward"].map((op) => ({
       op,
