@@ -1,8 +1,8 @@
-// What both attention passes share: shapes, tiles copied to scratch, the mask, and who does which unit.
+// What both attention passes share: shapes, tiles copied to scratch, the mask, exponentials, and who does which tile.
 //
 // Scores are kept transposed, S[key, query]: queries are vector lanes. So the maximum and the sum over keys are
-// lane-wise, nothing is ever reduced across a register, and only the query tile has to be transposed, once for
-// all keys it meets.
+// lane-wise, nothing is ever reduced across a register, and what a panel of scores is multiplied with next (V, K)
+// is read as it lies. Scores are logarithms to base 2: log2 e is folded into the scale of the queries.
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -14,35 +14,40 @@
 
 namespace pacac::attention {
 
-/// A score outside a token's document: far below kLowestMaximum, and finite, so that no inf − inf arises.
-constexpr float kMasked = -1e30f;
-/// The running maximum before any key was seen. exp(kMasked − kLowestMaximum) = 0.
+constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
+/// What a score of a key later than the query falls by, at least: far below kLowestMaximum, and finite, so that no
+/// inf − inf arises.
+constexpr float kMasked = 1e30f;
+/// The running maximum before any key was seen. 2^(−kMasked − kLowestMaximum) = 0.
 constexpr float kLowestMaximum = -1e20f;
 
-/// Shapes of a call. H query heads share KvHeads heads of keys and values; blocks are in registers.
+/// Floats of `count` elements in whole cache lines, an odd number of them: rows that far apart fall into all sets
+/// of a cache.
+constexpr int spread(int count) { return 16 * ((count + 15) / 16 | 1); }
+
+/// Shapes of a call. Heads query heads share KvHeads heads of keys and values; Rows × Vectors sums are in registers.
 template <int Heads, int KvHeads, int HeadDim, int SeqLen, int QueryTile, int KeyTile, int Rows, int Vectors>
 struct Shape {
   static constexpr int heads = Heads, kv_heads = KvHeads, head_dim = HeadDim, seq_len = SeqLen;
-  static constexpr int group = Heads / KvHeads;          ///< query heads of a key and value head
-  static constexpr int query_width = Heads * HeadDim;    ///< elements of a row of q, y
-  static constexpr int kv_width = KvHeads * HeadDim;     ///< elements of a row of k, v
+  static constexpr int group = Heads / KvHeads;        ///< query heads of a key and value head
+  static constexpr int query_width = Heads * HeadDim;  ///< elements of a row of q, y
+  static constexpr int kv_width = KvHeads * HeadDim;   ///< elements of a row of k, v
+  static constexpr int rows = Rows, vectors = Vectors;
+  static constexpr int panel = Vectors * Vec::lanes;  ///< queries side by side in registers
   static constexpr int query_tile = QueryTile, key_tile = KeyTile;
-  static constexpr int query_tiles = (SeqLen + QueryTile - 1) / QueryTile;
+  static constexpr int panels = QueryTile / panel;   ///< of a tile, each head
+  static constexpr int columns = group * QueryTile;  ///< queries of all heads of a tile
   static constexpr int padded_dim = (HeadDim + Vec::lanes - 1) / Vec::lanes * Vec::lanes;
-  static_assert(QueryTile % Vec::lanes == 0, "queries are vector lanes");
-
-  /// C = A · B of tiles, or C += A · B.
-  template <bool Add>
-  static void product(int rows, int columns, int depth, LeftTile a, RowTile<const float> b, RowTile<float> c) {
-    tile_product<Rows, Vectors, Add>(rows, columns, depth, a, b, c);
-  }
+  static constexpr int row_stride = spread(padded_dim);  ///< floats between copied rows of q, k, v, dy
+  static constexpr int panel_size = HeadDim * panel;     ///< floats of a panel [d, query]
+  static_assert(QueryTile % panel == 0, "a query tile is whole panels");
 };
 
 /// Cuts a workspace into arrays; the sum of their sizes is what the compiler reserved.
 class Scratch {
  public:
   explicit Scratch(std::byte* memory) : next_(reinterpret_cast<float*>(memory)) {}
-  /// The next `count` floats, a multiple of 16, so that each array starts on a cache line.
+  /// The next `count` floats, each array from a cache line on.
   float* take(std::int64_t count) {
     float* const taken = next_;
     next_ += (count + 15) / 16 * 16;
@@ -53,78 +58,231 @@ class Scratch {
   float* next_;
 };
 
-/// rows × HeadDim elements as float32 times `scale`, padded with 0 to whole vectors.
+/// 2^x in each lane to about 2e-7 relative, for x < 128; below −127 it is 0. NaN stays NaN.
+///
+/// x = n + r with integer n and |r| <= 1/2. 2^r is a polynomial fitted to the least relative error, 1 at 0. Adding
+/// 1.5 · 2^23 leaves n in the lowest bits, from where it is added to the exponent.
+[[gnu::always_inline]] inline Vec power_of_two(Vec x) {
+  typedef std::int32_t Bits __attribute__((vector_size(sizeof(Vec))));
+  const Vec shift = broadcast(12582912.0f);
+  x = max(broadcast(-127.0f), x);
+  const Vec shifted = x + shift;
+  const Vec r = x - (shifted - shift);
+  Vec series = broadcast(0.0013264727f);
+  series = fma(series, r, broadcast(0.009671513f));
+  series = fma(series, r, broadcast(0.055507336f));
+  series = fma(series, r, broadcast(0.24022242f));
+  series = fma(series, r, broadcast(0.693147f));
+  series = fma(series, r, broadcast(1.0f));
+  Bits n, bits;
+  std::memcpy(&n, &shifted, sizeof n);
+  std::memcpy(&bits, &series, sizeof bits);
+  bits += n << 23;
+  std::memcpy(&series, &bits, sizeof bits);
+  return series;
+}
+
+/// rows × HeadDim elements as float32 times `scale`; columns beyond, up to whole vectors, are undefined but finite.
 template <class S, class T>
 inline void copy_tile(float* to, const T* from, std::int64_t from_stride, int rows, float scale) {
   const Vec factor = broadcast(scale);
   for (int row = 0; row < rows; ++row) {
     const T* const source = from + row * from_stride;
-    float* const target = to + row * S::padded_dim;
+    float* const target = to + row * S::row_stride;
     sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) { store(target + d, lanes.load(source + d) * factor); });
   }
 }
 
-/// to[d, query] = from[query, d]; lanes of queries that are not there become 0.
-template <class S>
-inline void transpose_queries(float* to, const float* from, int queries) {
-  for (int d = 0; d < S::head_dim; ++d) {
-    float* const row = to + d * S::query_tile;
-    for (int query = 0; query < queries; ++query) row[query] = from[query * S::padded_dim + d];
-    std::fill(row + queries, row + S::query_tile, 0.0f);
+/// to[d, lane] = from[lane, d] · scale for a vector of queries, of which `there` exist; the other lanes become 0.
+/// `there` is a constant where all do, which leaves no branch in the transposition.
+template <class S, class T>
+[[gnu::always_inline]] inline void transpose_lanes(float* to, const T* from, int there, float scale) {
+  constexpr int kWhole = S::head_dim / Vec::lanes * Vec::lanes;
+  const Vec factor = broadcast(scale);
+  for (int d = 0; d < kWhole; d += Vec::lanes) {
+    Vec block[Vec::lanes];
+    transpose_load(from + d, S::query_width, there, block);
+    for (int j = 0; j < Vec::lanes; ++j) store(to + (d + j) * S::panel, block[j] * factor);
+  }
+  for (int d = kWhole; d < S::head_dim; ++d) {
+    store(to + d * S::panel, zero());
+    for (int i = 0; i < there; ++i) to[d * S::panel + i] = to_float(from[i * S::query_width + d]) * scale;
   }
 }
 
-/// A tile of scores: queries [query, query + queries) and keys [key, key + keys), as absolute tokens.
-struct Span {
-  std::int64_t query, key;
-  int queries, keys;
+/// A panel [d, query] of `count` queries, times `scale`; lanes of queries that are not there become 0.
+template <class S, class T>
+inline void transpose_panel(float* to, const T* from, int count, float scale) {
+  for (int lane = 0; lane < S::panel; lane += Vec::lanes) {
+    const T* const source = from + std::int64_t{lane} * S::query_width;
+    if (count - lane >= Vec::lanes) {
+      transpose_lanes<S>(to + lane, source, Vec::lanes, scale);
+    } else {
+      transpose_lanes<S>(to + lane, source, std::max(0, count - lane), scale);
+    }
+  }
+}
+
+/// to[lane, d] = from[d, lane] · factor[lane] for a vector of queries, of which `there` exist.
+template <class S, class T>
+[[gnu::always_inline]] inline void untranspose_lanes(T* to, const float* from, int there, Vec factor) {
+  sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
+    Vec block[Vec::lanes];
+    float scaled[Vec::lanes * Vec::lanes];
+    const int deep = std::min<int>(Vec::lanes, S::head_dim - static_cast<int>(d));
+    for (int j = 0; j < deep; ++j) store(scaled + j * Vec::lanes, load(from + (d + j) * S::panel) * factor);
+    transpose_load(scaled, Vec::lanes, deep, block);
+    for (int i = 0; i < there; ++i) lanes.store(to + i * S::query_width + d, block[i]);
+  });
+}
+
+/// Rows of a tensor from a panel [d, query]: to[query, d] = from[d, query] · factor[query].
+template <class S, class T>
+inline void untranspose_panel(T* to, const float* from, int count, const Vec (&factor)[S::vectors]) {
+  for (int v = 0; v * Vec::lanes < count; ++v) {
+    const int lane = v * Vec::lanes;
+    T* const target = to + std::int64_t{lane} * S::query_width;
+    if (count - lane >= Vec::lanes) {
+      untranspose_lanes<S>(target, from + lane, Vec::lanes, factor[v]);
+    } else {
+      untranspose_lanes<S>(target, from + lane, count - lane, factor[v]);
+    }
+  }
+}
+
+/// Queries [query, query + queries) of the document that begins at `start`; all are absolute tokens.
+struct QueryTile {
+  std::int64_t start, query;
+  int queries;
+  std::int64_t end() const { return query + queries; }
 };
 
-/// Query columns of a score tile in whole vectors; the excess lanes hold scores of 0.
-inline int columns_of(const Span& span) { return (span.queries + Vec::lanes - 1) / Vec::lanes * Vec::lanes; }
+/// A panel of queries against a tile of keys: which rows of scores there are, and which of them need a mask.
+struct Rows {
+  int limit;     ///< keys that the last query sees; later ones are not computed
+  int unmasked;  ///< the first keys, which every query sees
+  int offset;    ///< the first key, counted from the first query
+};
 
-/// Masks scores[key, query] unless start[query] <= key <= query. `start` never falls along a row, so the
-/// queries that may see a key are one range, whose ends move forward with the key.
+/// The rows of the panel of `count` queries from `query`, against keys [key, key + keys).
 template <class S>
-inline void mask(float* scores, const Span& span, const std::int32_t* start) {
-  const std::int64_t last_key = span.key + span.keys - 1;
-  const bool causal = last_key > span.query;
-  const bool crosses = start[span.query + span.queries - 1] > span.key;
-  if (!causal && !crosses) return;
-  int end = 0;  // queries from here on belong to a later document
-  for (int j = 0; j < span.keys; ++j) {
-    const std::int64_t key = span.key + j;
-    const int begin = static_cast<int>(std::clamp<std::int64_t>(key - span.query, 0, span.queries));
-    while (end < span.queries && start[span.query + end] <= key) ++end;
-    float* const row = scores + j * S::query_tile;
-    std::fill(row, row + begin, kMasked);
-    std::fill(row + end, row + span.queries, kMasked);
+inline Rows rows_of(std::int64_t query, int count, std::int64_t key, int keys) {
+  const int limit = static_cast<int>(std::clamp<std::int64_t>(query + count - key, 0, keys));
+  const int visible = static_cast<int>(std::clamp<std::int64_t>(query + 1 - key, 0, limit));
+  return {limit, visible == limit ? limit : visible / S::rows * S::rows, static_cast<int>(key - query)};
+}
+
+/// Lowers the scores of lanes whose query comes before the key: lane < key.
+template <int Vectors>
+[[gnu::always_inline]] inline void mask(Vec (&score)[Vectors], int key) {
+  alignas(64) static constexpr float kLane[64] = {
+      0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+      22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+      44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+  static_assert(Vectors * Vec::lanes <= 64);
+  for (int v = 0; v < Vectors; ++v) {
+    const Vec ahead = min(zero(), load(kLane + v * Vec::lanes) - broadcast(static_cast<float>(key)));
+    score[v] = fma(ahead, broadcast(kMasked), score[v]);
   }
 }
 
-/// Gives units to threads: each to the one with the least work so far. Every thread computes the same
-/// assignment, so it depends on the batch and the number of threads alone; no counter is shared.
-class Assignment {
- public:
-  explicit Assignment(const Worker& worker)
-      : thread_(worker.thread), threads_(std::min(worker.threads, kMaxThreads)) {}
+/// Scores of a panel, keys [begin, end): Σ_d keys[key, d] · queries_t[d, query], masked or not. They are handed over
+/// a block at a time: finish(row, scores) for each key.
+template <class S, bool Masked, class Finish>
+[[gnu::always_inline]] inline void scores(const float* keys, const float* queries_t, int begin, int end, int offset,
+                                          const Finish& finish) {
+  each_block<S::rows>(begin, end, [&](auto size, int row) {
+    Vec sum[decltype(size)::value][S::vectors];
+    clear(sum);
+    multiply_add<S::row_stride, 1, S::panel>(keys + row * S::row_stride, queries_t, S::head_dim, sum);
+    for (int r = 0; r < size; ++r) {
+      if constexpr (Masked) mask(sum[r], offset + row + r);
+      finish(row + r, sum[r]);
+    }
+  });
+}
 
-  /// Whether the next unit, of that cost, is this thread's.
-  bool mine(std::int64_t cost) {
-    const auto least = std::min_element(load_, load_ + threads_);
-    *least += cost;
-    return least - load_ == thread_;
+/// panel[d, query] = panel · factor + Σ_key rows[key, d] · weights[key, query] over `keys` keys.
+template <class S, int WeightStride, class Factor>
+inline void add_weighted(float* panel, const float* rows, const float* weights, int keys, const Factor& factor) {
+  each_block<S::rows>(0, S::head_dim, [&](auto size, int d) {
+    Vec sum[decltype(size)::value][S::vectors];
+    float* const target = panel + d * S::panel;
+    for (int r = 0; r < size; ++r)
+      for (int v = 0; v < S::vectors; ++v) sum[r][v] = factor(v, load(target + r * S::panel + v * Vec::lanes));
+    multiply_add<1, S::row_stride, WeightStride>(rows + d, weights, keys, sum);
+    for (int r = 0; r < size; ++r)
+      for (int v = 0; v < S::vectors; ++v) store(target + r * S::panel + v * Vec::lanes, sum[r][v]);
+  });
+}
+
+/// Gives query tiles to threads. Tiles are numbered row by row, head by head, from the end of a row to its start;
+/// each has a cost; a thread has those whose middle falls into its equal share of the sum. So the assignment follows
+/// from the documents and the number of threads alone, and a thread's tiles are neighbours.
+template <class S>
+class Partition {
+ public:
+  /// @param start first token of each token's document
+  Partition(const std::int32_t* start, std::int64_t tokens, const Worker& worker)
+      : start_(start), tokens_(tokens), threads_(std::min(worker.threads, kMaxThreads)) {
+    std::int64_t largest = measure();
+    // Shorter tiles where the longest are much of a thread's share.
+    while (tile_ > S::panel && largest * 8 * threads_ > total_) {
+      tile_ = (tile_ / 2 + S::panel - 1) / S::panel * S::panel;
+      largest = measure();
+    }
   }
+
+  static constexpr int kMaxThreads = 256;
+
+  /// Calls visit(tile, owner) for the tiles of the next row and head.
+  template <class Visit>
+  void next(std::int64_t row, const Visit& visit) {
+    walk(row, [&](const QueryTile& tile) {
+      const std::int64_t middle = before_ + cost(tile) / 2;
+      before_ += cost(tile);
+      visit(tile, static_cast<int>(middle * threads_ / total_));
+    });
+  }
+
+  /// The next row and head are the first again.
+  void rewind() { before_ = 0; }
 
  private:
-  static constexpr int kMaxThreads = 256;
-  int thread_, threads_;
-  std::int64_t load_[kMaxThreads] = {};
-};
+  /// Pairs of query and key, of a whole number of vectors, and what a query costs besides.
+  static std::int64_t cost(const QueryTile& tile) {
+    constexpr std::int64_t kQuery = 24;
+    const std::int64_t lanes = (tile.queries + Vec::lanes - 1) / Vec::lanes * Vec::lanes;
+    return lanes * (tile.query - tile.start + lanes / 2 + kQuery);
+  }
 
-/// Pairs of query and key that a query tile meets.
-inline std::int64_t tile_cost(const std::int32_t* start, std::int64_t query, int queries) {
-  return (query + queries - start[query]) * queries;
-}
+  /// Tiles of a document begin at its first token; they are visited from the last to the first.
+  template <class Visit>
+  void walk(std::int64_t row, const Visit& visit) const {
+    for (std::int64_t end = row + S::seq_len; end > row;) {
+      const std::int64_t first = start_[end - 1];
+      const std::int64_t query = first + (end - 1 - first) / tile_ * tile_;
+      visit(QueryTile{first, query, static_cast<int>(end - query)});
+      end = query;
+    }
+  }
+
+  /// Adds up all costs and finds the largest.
+  std::int64_t measure() {
+    std::int64_t largest = 0;
+    total_ = 0;
+    for (std::int64_t row = 0; row < tokens_; row += S::seq_len) {
+      walk(row, [&](const QueryTile& tile) {
+        largest = std::max(largest, cost(tile));
+        total_ += S::kv_heads * cost(tile);
+      });
+    }
+    return largest;
+  }
+
+  const std::int32_t* start_;
+  std::int64_t tokens_, total_ = 0, before_ = 0;
+  int threads_, tile_ = S::query_tile;
+};
 
 }  // namespace pacac::attention

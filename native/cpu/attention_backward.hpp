@@ -1,10 +1,13 @@
-// Attention backward over one row of the batch and one key and value head (Dao 2023, algorithm 2), everything
-// transposed as in forward: [key, query].
+// Attention backward over a query tile and the heads of one group (Dao 2023, algorithm 2), scores transposed as in
+// forward: [key, query].
 //
-//   P = exp(K (scale Q)ᵀ − lse);  delta_i = Σ_d dy y;  G = P ∘ (V dyᵀ − delta)
-//   dV += P dy;   dK += G (scale Q);   dQ = scale Gᵀ K
+//   P = 2^(K (scale log2 e Q)ᵀ − lse log2 e);  delta_i = Σ_d dy y;  G = P ∘ (V dyᵀ − delta)
+//   dV += P dy;   dK += G (scale Q);   dQᵀ = scale Kᵀ G
 //
-// dK and dV of the row are summed over heads, then query tiles, always in that order.
+// Queries of all heads of the group stand side by side as columns of P and G, so a block of dV or dK is in registers
+// while all of them are summed. A thread's tiles are neighbours in rows, each with one key and value head; it sums dK
+// and dV of a row, from the last tile to the first. A row that several threads share is added up at the end,
+// in the order of the threads.
 #pragma once
 #include "cpu/attention.hpp"
 
@@ -25,123 +28,274 @@ struct Backward {
   DV* dv;                     // [T, kv_heads · head_dim]
   float scale;
 
-  /// Arrays of a thread, carved from its workspace.
-  struct Tiles {
-    float *queries, *queries_t, *dy, *dy_t, *dq, *keys, *values, *p, *g, *lse, *delta, *dk, *dv;
-    explicit Tiles(std::byte* memory) {
-      Scratch scratch(memory);
-      queries = scratch.take(S::query_tile * S::padded_dim);
-      queries_t = scratch.take(S::head_dim * S::query_tile);
-      dy = scratch.take(S::query_tile * S::padded_dim);
-      dy_t = scratch.take(S::head_dim * S::query_tile);
-      dq = scratch.take(S::query_tile * S::padded_dim);
-      keys = scratch.take(S::key_tile * S::padded_dim);
-      values = scratch.take(S::key_tile * S::padded_dim);
-      p = scratch.take(S::key_tile * S::query_tile);
-      g = scratch.take(S::key_tile * S::query_tile);
-      lse = scratch.take(S::query_tile);
-      delta = scratch.take(S::query_tile);
-      dk = scratch.take(S::seq_len * S::padded_dim);
-      dv = scratch.take(S::seq_len * S::padded_dim);
-    }
-  };
-
-  /// The row of tokens [first, first + seq_len), key and value head `kv_head`.
-  void row(std::int64_t first, int kv_head, std::byte* memory) const {
-    const Tiles tiles(memory);
-    std::fill_n(tiles.dk, S::seq_len * S::padded_dim, 0.0f);
-    std::fill_n(tiles.dv, S::seq_len * S::padded_dim, 0.0f);
-    for (int head = kv_head * S::group; head < (kv_head + 1) * S::group; ++head) {
-      for (int at = 0; at < S::seq_len; at += S::query_tile) {
-        query_tile(tiles, first, first + at, std::min(S::query_tile, S::seq_len - at), head);
+  /// This thread's tiles of `tokens` tokens, and its part of the rows that threads share.
+  void run(std::int64_t tokens, const Worker& worker) const {
+    const Tiles tiles(worker.scratch);
+    std::byte** const scratch_of = reinterpret_cast<std::byte**>(worker.shared);
+    if (worker.thread < Partition<S>::kMaxThreads) scratch_of[worker.thread] = worker.scratch;
+    bool shared = false;
+    each_segment(tokens, worker, [&](const Segment& segment) {
+      shared = shared || segment.first != segment.last;
+      if (worker.thread < segment.first || worker.thread > segment.last) return;
+      sum(tiles, segment, worker.thread);
+      if (segment.first != segment.last) return;
+      const Piece whole = piece_of(tiles, segment, worker.thread);
+      write(segment, &whole, 1, {0, S::seq_len});
+    });
+    if (!shared) return;
+    worker.barrier->wait();
+    each_segment(tokens, worker, [&](const Segment& segment) {
+      if (segment.first == segment.last) return;
+      Piece pieces[Partition<S>::kMaxThreads];
+      int count = 0;
+      for (int thread = segment.first; thread <= segment.last; ++thread) {
+        const Piece piece = piece_of(Tiles(scratch_of[thread]), segment, thread);
+        if (piece.from < piece.to) pieces[count++] = piece;
       }
-    }
-    const std::int64_t at = first * S::kv_width + kv_head * S::head_dim;
-    copy_out(dk + at, S::kv_width, tiles.dk, S::seq_len, 1.0f);
-    copy_out(dv + at, S::kv_width, tiles.dv, S::seq_len, 1.0f);
-  }
-
-  /// What row() costs: pairs of query and key that are visited.
-  static std::int64_t cost(const std::int32_t* start, std::int64_t first) {
-    std::int64_t total = 0;
-    for (int at = 0; at < S::seq_len; at += S::query_tile) {
-      total += tile_cost(start, first + at, std::min(S::query_tile, S::seq_len - at));
-    }
-    return total;
+      write(segment, pieces, count, worker.share(S::seq_len));
+    });
   }
 
  private:
-  void query_tile(const Tiles& tiles, std::int64_t first, std::int64_t query, int queries, int head) const {
-    load_queries(tiles, query, queries, head);
-    const std::int64_t end = query + queries;
-    for (std::int64_t key = start[query]; key < end; key += S::key_tile) {
-      const Span span{query, key, queries, static_cast<int>(std::min<std::int64_t>(S::key_tile, end - key))};
-      const std::int64_t at = key * S::kv_width + head / S::group * S::head_dim;
-      copy_tile<S>(tiles.keys, k + at, S::kv_width, span.keys, 1.0f);
-      copy_tile<S>(tiles.values, v + at, S::kv_width, span.keys, 1.0f);
-      scores(tiles, span);
-      gradients(tiles, span, (key - first) * S::padded_dim);
-    }
-    copy_out(dq + query * S::query_width + head * S::head_dim, S::query_width, tiles.dq, queries, scale);
-  }
+  static constexpr int kWeightStride = spread(S::columns);  ///< floats between rows of P and G
+  static constexpr std::int64_t kSums = std::int64_t{S::seq_len} * S::padded_dim;
 
-  void load_queries(const Tiles& tiles, std::int64_t query, int queries, int head) const {
-    const std::int64_t at = query * S::query_width + head * S::head_dim;
-    copy_tile<S>(tiles.queries, q + at, S::query_width, queries, scale);
-    copy_tile<S>(tiles.dy, dy + at, S::query_width, queries, 1.0f);
-    transpose_queries<S>(tiles.queries_t, tiles.queries, queries);
-    transpose_queries<S>(tiles.dy_t, tiles.dy, queries);
-    std::fill_n(tiles.dq, queries * S::padded_dim, 0.0f);
-    std::fill_n(tiles.lse, S::query_tile, 0.0f);
-    std::fill_n(tiles.delta, S::query_tile, 0.0f);
-    for (int i = 0; i < queries; ++i) {
-      const Y* const out = y + at + i * S::query_width;
-      const float* const upstream = tiles.dy + i * S::padded_dim;
-      Vec dot = zero();
-      sweep(0, S::head_dim,
-            [&](std::int64_t d, auto lanes) { dot = fma(lanes.load(out + d), load(upstream + d), dot); });
-      tiles.delta[i] = sum(dot);
-      tiles.lse[i] = to_float(lse[(query + i) * S::heads + head]);
+  /// Arrays of a thread, carved from its workspace.
+  struct Tiles {
+    float *queries, *queries_t, *dy, *dy_t, *dq_t, *lse, *delta;  // a part for each head of the group
+    float *keys, *values, *p, *g;
+    float *dk[2], *dv[2];  // [seq_len, padded_dim]: of a row that the thread enters midway, and of others
+    explicit Tiles(std::byte* memory) {
+      Scratch scratch(memory);
+      queries = scratch.take(S::columns * S::row_stride);
+      queries_t = scratch.take(S::columns * S::head_dim);
+      dy = scratch.take(S::columns * S::row_stride);
+      dy_t = scratch.take(S::columns * S::head_dim);
+      dq_t = scratch.take(S::columns * S::head_dim);
+      lse = scratch.take(S::columns);
+      delta = scratch.take(S::columns);
+      keys = scratch.take(S::key_tile * S::row_stride);
+      values = scratch.take(S::key_tile * S::row_stride);
+      p = scratch.take(S::key_tile * kWeightStride);
+      g = scratch.take(S::key_tile * kWeightStride);
+      for (float*& one : dk) one = scratch.take(kSums);
+      for (float*& one : dv) one = scratch.take(kSums);
     }
-  }
+  };
 
-  /// P and G of a pair of tiles.
-  void scores(const Tiles& tiles, const Span& span) const {
-    const int columns = columns_of(span);
-    S::template product<false>(span.keys, columns, S::head_dim, {tiles.keys, S::padded_dim, 1},
-                               {tiles.queries_t, S::query_tile}, {tiles.p, S::query_tile});
-    S::template product<false>(span.keys, columns, S::head_dim, {tiles.values, S::padded_dim, 1},
-                               {tiles.dy_t, S::query_tile}, {tiles.g, S::query_tile});
-    mask<S>(tiles.p, span, start);
-    for (int key = 0; key < span.keys; ++key) {
-      float* const p = tiles.p + key * S::query_tile;
-      float* const g = tiles.g + key * S::query_tile;
-      for (int lane = 0; lane < columns; lane += Vec::lanes) {
-        const Vec probability = exp(load(p + lane) - load(tiles.lse + lane));
-        store(p + lane, probability);
-        store(g + lane, probability * (load(g + lane) - load(tiles.delta + lane)));
+  /// A row of the batch with one key and value head, and the threads that have tiles of it.
+  struct Segment {
+    std::int64_t row;
+    int kv_head, first, last;
+    Partition<S> tiles;  ///< standing before the segment
+  };
+
+  /// A thread's sums of dK and dV over its tiles of a segment: tokens [from, to) of the row.
+  struct Piece {
+    const float *dk, *dv;
+    std::int64_t from, to;
+  };
+
+  template <class Visit>
+  void each_segment(std::int64_t tokens, const Worker& worker, const Visit& visit) const {
+    Partition<S> partition(start, tokens, worker);
+    for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
+      for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
+        Segment segment{row, kv_head, worker.threads, 0, partition};
+        partition.next(row, [&](const QueryTile&, int owner) {
+          segment.first = std::min(segment.first, owner);
+          segment.last = std::max(segment.last, owner);
+        });
+        visit(segment);
       }
     }
   }
 
-  void gradients(const Tiles& tiles, const Span& span, std::int64_t at) const {
-    S::template product<true>(span.keys, S::padded_dim, span.queries, {tiles.p, S::query_tile, 1},
-                              {tiles.dy, S::padded_dim}, {tiles.dv + at, S::padded_dim});
-    S::template product<true>(span.keys, S::padded_dim, span.queries, {tiles.g, S::query_tile, 1},
-                              {tiles.queries, S::padded_dim}, {tiles.dk + at, S::padded_dim});
-    S::template product<true>(span.queries, S::padded_dim, span.keys, {tiles.g, 1, S::query_tile},
-                              {tiles.keys, S::padded_dim}, {tiles.dq, S::padded_dim});
+  static int slot_of(const Segment& segment, int thread) { return thread > segment.first ? 0 : 1; }
+
+  static Piece piece_of(const Tiles& tiles, const Segment& segment, int thread) {
+    const int slot = slot_of(segment, thread);
+    Piece piece{tiles.dk[slot], tiles.dv[slot], S::seq_len, 0};
+    Partition<S>(segment.tiles).next(segment.row, [&](const QueryTile& tile, int owner) {
+      if (owner != thread) return;
+      piece.from = std::min(piece.from, tile.start - segment.row);
+      piece.to = std::max(piece.to, tile.end() - segment.row);
+    });
+    return piece;
   }
 
-  /// Rows of a padded float32 tile, times `factor`, to a tensor.
-  template <class T>
-  static void copy_out(T* to, std::int64_t to_stride, const float* from, int rows, float factor) {
-    const Vec times = broadcast(factor);
-    for (int row = 0; row < rows; ++row) {
-      T* const target = to + row * to_stride;
-      const float* const source = from + row * S::padded_dim;
-      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) { lanes.store(target + d, load(source + d) * times); });
+  /// dq of the thread's tiles of a segment; their dK and dV go to its sums.
+  void sum(const Tiles& tiles, const Segment& segment, int thread) const {
+    const int slot = slot_of(segment, thread);
+    std::int64_t document = -1;
+    Partition<S>(segment.tiles).next(segment.row, [&](const QueryTile& tile, int owner) {
+      if (owner != thread) return;
+      // The first tile of a document is the last in the row: it sees every key that the others see.
+      const Unit unit{tile, segment.row, segment.kv_head, slot, tile.start != document};
+      document = tile.start;
+      attend(tiles, unit);
+    });
+  }
+
+  /// dk and dv of tokens `range` of a row.
+  void write(const Segment& segment, const Piece* pieces, int count, Worker::Range range) const {
+    for (std::int64_t token = range.begin; token < range.end; ++token) {
+      const std::int64_t to = (segment.row + token) * S::kv_width + segment.kv_head * S::head_dim;
+      const std::int64_t from = token * S::padded_dim;
+      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
+        Vec keys = zero(), values = zero();
+        for (int i = 0; i < count; ++i) {
+          if (token < pieces[i].from || token >= pieces[i].to) continue;
+          keys = keys + load(pieces[i].dk + from + d);
+          values = values + load(pieces[i].dv + from + d);
+        }
+        lanes.store(dk + to + d, keys * broadcast(kLn2));  // queries were multiplied by log2 e
+        lanes.store(dv + to + d, values);
+      });
     }
+  }
+
+  /// A tile of queries of one key and value head, and where its sums go.
+  struct Unit {
+    QueryTile tile;
+    std::int64_t row;
+    int kv_head, slot;
+    bool first;  ///< whether dK and dV begin with it
+  };
+
+  /// A panel of a unit: `count` queries from `query`, of one head, at `column` of P and G.
+  struct Panel {
+    std::int64_t query;
+    int count, head, column;
+  };
+
+  template <class Visit>
+  static void each_panel(const Unit& unit, const Visit& visit) {
+    for (int g = 0; g < S::group; ++g) {
+      for (int at = 0; at < unit.tile.queries; at += S::panel) {
+        const int count = std::min(S::panel, unit.tile.queries - at);
+        visit(Panel{unit.tile.query + at, count, unit.kv_head * S::group + g, g * S::query_tile + at});
+      }
+    }
+  }
+
+  void attend(const Tiles& tiles, const Unit& unit) const {
+    each_panel(unit, [&](const Panel& panel) { begin(tiles, panel); });
+    for (std::int64_t key = unit.tile.start; key < unit.tile.end(); key += S::key_tile) {
+      const int keys = static_cast<int>(std::min<std::int64_t>(S::key_tile, unit.tile.end() - key));
+      const std::int64_t at = key * S::kv_width + unit.kv_head * S::head_dim;
+      copy_tile<S>(tiles.keys, k + at, S::kv_width, keys, 1.0f);
+      copy_tile<S>(tiles.values, v + at, S::kv_width, keys, 1.0f);
+      const auto each = [&](auto step) {
+        each_panel(unit, [&](const Panel& panel) {
+          const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
+          if (rows.limit > 0) step(panel, rows);
+        });
+      };
+      each([&](const Panel& panel, const Rows& rows) { probabilities(tiles, panel.column, rows, keys); });
+      each([&](const Panel& panel, const Rows& rows) { score_gradients(tiles, panel.column, rows); });
+      each([&](const Panel& panel, const Rows& rows) { query_gradients(tiles, panel.column, rows); });
+      key_gradients(tiles.dv[unit.slot], tiles.p, tiles.dy, unit, key, keys);
+      key_gradients(tiles.dk[unit.slot], tiles.g, tiles.queries, unit, key, keys);
+    }
+    each_panel(unit, [&](const Panel& panel) { end(tiles, panel); });
+  }
+
+  void begin(const Tiles& tiles, const Panel& panel) const {
+    const std::int64_t at = panel.query * S::query_width + panel.head * S::head_dim;
+    float* const upstream = tiles.dy + panel.column * S::row_stride;
+    copy_tile<S>(tiles.queries + panel.column * S::row_stride, q + at, S::query_width, panel.count, scale * kLog2E);
+    copy_tile<S>(upstream, dy + at, S::query_width, panel.count, 1.0f);
+    transpose_panel<S>(tiles.queries_t + panel.column * S::head_dim, q + at, panel.count, scale * kLog2E);
+    transpose_panel<S>(tiles.dy_t + panel.column * S::head_dim, dy + at, panel.count, 1.0f);
+    std::fill_n(tiles.dq_t + panel.column * S::head_dim, S::panel_size, 0.0f);
+    std::fill_n(tiles.lse + panel.column, S::panel, kMasked);  // lanes of no query: P = 0
+    std::fill_n(tiles.delta + panel.column, S::panel, 0.0f);
+    for (int i = 0; i < panel.count; ++i) {
+      const Y* const out = y + at + i * S::query_width;
+      Vec dot = zero();
+      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
+        dot = fma(lanes.load(out + d), lanes.load(upstream + i * S::row_stride + d), dot);
+      });
+      tiles.delta[panel.column + i] = pacac::sum(dot);
+      tiles.lse[panel.column + i] = to_float(lse[(panel.query + i) * S::heads + panel.head]) * kLog2E;
+    }
+  }
+
+  /// P of a panel. Below the last key that it sees, a block of key_gradients reads up to Rows − 1 keys more.
+  [[gnu::noinline]] void probabilities(const Tiles& tiles, int column, const Rows& rows, int keys) const {
+    const float* const queries_t = tiles.queries_t + column * S::head_dim;
+    Vec lse[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) lse[v] = load(tiles.lse + column + v * Vec::lanes);
+    const auto keep = [&](int row, const Vec(&score)[S::vectors]) {
+      float* const p = tiles.p + row * kWeightStride + column;
+      for (int v = 0; v < S::vectors; ++v) store(p + v * Vec::lanes, power_of_two(score[v] - lse[v]));
+    };
+    scores<S, false>(tiles.keys, queries_t, 0, rows.unmasked, rows.offset, keep);
+    scores<S, true>(tiles.keys, queries_t, rows.unmasked, rows.limit, rows.offset, keep);
+    for (int row = rows.limit; row < std::min(keys, rows.limit + S::rows - 1); ++row) {
+      std::fill_n(tiles.p + row * kWeightStride + column, S::panel, 0.0f);
+      std::fill_n(tiles.g + row * kWeightStride + column, S::panel, 0.0f);
+    }
+  }
+
+  /// G of a panel, whose P is there.
+  [[gnu::noinline]] void score_gradients(const Tiles& tiles, int column, const Rows& rows) const {
+    Vec delta[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) delta[v] = load(tiles.delta + column + v * Vec::lanes);
+    scores<S, false>(tiles.values, tiles.dy_t + column * S::head_dim, 0, rows.limit, 0,
+                     [&](int row, const Vec(&score)[S::vectors]) {
+                       const std::int64_t at = row * kWeightStride + column;
+                       for (int v = 0; v < S::vectors; ++v) {
+                         const Vec p = load(tiles.p + at + v * Vec::lanes);
+                         store(tiles.g + at + v * Vec::lanes, p * (score[v] - delta[v]));
+                       }
+                     });
+  }
+
+  /// dQᵀ += Kᵀ G of a panel.
+  [[gnu::noinline]] void query_gradients(const Tiles& tiles, int column, const Rows& rows) const {
+    add_weighted<S, kWeightStride>(tiles.dq_t + column * S::head_dim, tiles.keys, tiles.g + column, rows.limit,
+                                   [](int, Vec before) { return before; });
+  }
+
+  /// sums[key, d] += Σ_query weights[key, query] · rows[query, d] over the queries of all heads that see a key.
+  [[gnu::noinline]] void key_gradients(float* sums, const float* weights, const float* rows, const Unit& unit,
+                                       std::int64_t key, int keys) const {
+    constexpr int kWide = S::vectors * Vec::lanes;
+    float* const target = sums + (key - unit.row) * S::padded_dim;
+    const int offset = static_cast<int>(key - unit.tile.query);
+    int d = 0;
+    for (; d + kWide <= S::padded_dim; d += kWide) {
+      add_columns<S::vectors>(target + d, weights, rows + d, unit, keys, offset);
+    }
+    for (; d < S::padded_dim; d += Vec::lanes) add_columns<1>(target + d, weights, rows + d, unit, keys, offset);
+  }
+
+  template <int Vectors>
+  static void add_columns(float* sums, const float* weights, const float* rows, const Unit& unit, int keys, int offset) {
+    each_block<S::rows>(0, keys, [&](auto size, int key) {
+      Vec sum[decltype(size)::value][Vectors];
+      float* const target = sums + key * S::padded_dim;
+      for (int r = 0; r < size; ++r)
+        for (int v = 0; v < Vectors; ++v)
+          sum[r][v] = unit.first ? zero() : load(target + r * S::padded_dim + v * Vec::lanes);
+      const int begin = std::max(0, offset + key);  // the first query that sees the first key
+      for (int g = 0; g < S::group; ++g) {
+        const int column = g * S::query_tile + begin;
+        multiply_add<kWeightStride, 1, S::row_stride>(weights + key * kWeightStride + column,
+                                                      rows + column * S::row_stride, unit.tile.queries - begin, sum);
+      }
+      for (int r = 0; r < size; ++r)
+        for (int v = 0; v < Vectors; ++v) store(target + r * S::padded_dim + v * Vec::lanes, sum[r][v]);
+    });
+  }
+
+  void end(const Tiles& tiles, const Panel& panel) const {
+    Vec factor[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) factor[v] = broadcast(scale);
+    untranspose_panel<S>(dq + panel.query * S::query_width + panel.head * S::head_dim,
+                         tiles.dq_t + panel.column * S::head_dim, panel.count, factor);
   }
 };
 

@@ -1,9 +1,11 @@
 // Attention forward over one query tile and the heads of one group: online softmax (Milakov and Gimelshein
 // 2018; Dao 2023), so that no row of scores is ever whole.
 //
-//   per key tile:  S = K Qᵀ [key, query];  m' = max(m, max_key S);  P = exp(S − m');
-//                  l = l · exp(m − m') + Σ_key P;  O = O · exp(m − m') + Pᵀ V
-//   at the end:    y = O / l,  lse = m + log l
+//   per key tile:  S = K Qᵀ [key, query];  m' = max(m, max_key S);  P = 2^(S − m');
+//                  l = l · 2^(m − m') + Σ_key P;  Oᵀ = Oᵀ · 2^(m − m') + Vᵀ P [d, query]
+//   at the end:    y = O / l,  lse = m ln 2 + log l
+//
+// A tile of keys stays in the L1 cache while all panels of queries meet it, then the tile of values does.
 #pragma once
 #include <cmath>
 
@@ -22,95 +24,136 @@ struct Forward {
   L* lse;                     // [T, heads]
   float scale;
 
-  /// Arrays of a thread, carved from its workspace.
-  struct Tiles {
-    float *queries, *keys, *values, *scores, *rows;
-    float *queries_t, *out, *maximum, *total, *factor;  // a part for each head of the group
-    explicit Tiles(std::byte* memory) {
-      Scratch scratch(memory);
-      rows = scratch.take(S::query_tile * S::padded_dim);
-      keys = scratch.take(S::key_tile * S::padded_dim);
-      values = scratch.take(S::key_tile * S::padded_dim);
-      scores = scratch.take(S::key_tile * S::query_tile);
-      factor = scratch.take(S::query_tile);
-      queries_t = scratch.take(S::group * S::head_dim * S::query_tile);
-      out = scratch.take(S::group * S::query_tile * S::padded_dim);
-      maximum = scratch.take(S::group * S::query_tile);
-      total = scratch.take(S::group * S::query_tile);
+  /// This thread's tiles of `tokens` tokens.
+  void run(std::int64_t tokens, const Worker& worker) const {
+    Partition<S> partition(start, tokens, worker);
+    for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
+      for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
+        partition.next(row, [&](const QueryTile& tile, int owner) {
+          if (owner == worker.thread) attend(tile, kv_head, Tiles(worker.scratch));
+        });
+      }
     }
-  };
-
-  /// Queries [query, query + queries) of all heads that share key and value head `kv_head`.
-  void tile(std::int64_t query, int queries, int kv_head, std::byte* memory) const {
-    const Tiles tiles(memory);
-    for (int g = 0; g < S::group; ++g) begin_head(tiles, query, queries, kv_head, g);
-    for (std::int64_t key = start[query]; key < query + queries; key += S::key_tile) {
-      const int count = static_cast<int>(std::min<std::int64_t>(S::key_tile, query + queries - key));
-      const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
-      copy_tile<S>(tiles.keys, k + at, S::kv_width, count, 1.0f);
-      copy_tile<S>(tiles.values, v + at, S::kv_width, count, 1.0f);
-      for (int g = 0; g < S::group; ++g) key_tile(tiles, {query, key, queries, count}, g);
-    }
-    for (int g = 0; g < S::group; ++g) end_head(tiles, query, queries, kv_head, g);
   }
 
  private:
-  void begin_head(const Tiles& tiles, std::int64_t query, int queries, int kv_head, int g) const {
-    const int head = kv_head * S::group + g;
-    copy_tile<S>(tiles.rows, q + query * S::query_width + head * S::head_dim, S::query_width, queries, scale);
-    transpose_queries<S>(tiles.queries_t + g * S::head_dim * S::query_tile, tiles.rows, queries);
-    std::fill_n(tiles.out + g * S::query_tile * S::padded_dim, queries * S::padded_dim, 0.0f);
-    std::fill_n(tiles.maximum + g * S::query_tile, S::query_tile, kLowestMaximum);
-    std::fill_n(tiles.total + g * S::query_tile, S::query_tile, 0.0f);
-  }
-
-  /// One key tile for one head: scores, softmax so far, O.
-  void key_tile(const Tiles& tiles, const Span& span, int g) const {
-    const float* const queries_t = tiles.queries_t + g * S::head_dim * S::query_tile;
-    float* const out = tiles.out + g * S::query_tile * S::padded_dim;
-    S::template product<false>(span.keys, columns_of(span), S::head_dim, {tiles.keys, S::padded_dim, 1},
-                               {queries_t, S::query_tile}, {tiles.scores, S::query_tile});
-    mask<S>(tiles.scores, span, start);
-    for (int lane = 0; lane < columns_of(span); lane += Vec::lanes) softmax(tiles, span, g, lane);
-    for (int query = 0; query < span.queries; ++query) {
-      if (tiles.factor[query] == 1.0f) continue;
-      const Vec factor = broadcast(tiles.factor[query]);
-      float* const row = out + query * S::padded_dim;
-      for (int d = 0; d < S::padded_dim; d += Vec::lanes) store(row + d, load(row + d) * factor);
+  /// Arrays of a thread, carved from its workspace.
+  struct Tiles {
+    float *keys, *values;
+    float *queries_t, *out_t, *scores, *maximum, *total, *factor;  // a part for each panel of each head of the group
+    explicit Tiles(std::byte* memory) {
+      Scratch scratch(memory);
+      keys = scratch.take(S::key_tile * S::row_stride);
+      values = scratch.take(S::key_tile * S::row_stride);
+      queries_t = scratch.take(S::columns * S::head_dim);
+      out_t = scratch.take(S::columns * S::head_dim);
+      scores = scratch.take(S::columns * S::key_tile);
+      maximum = scratch.take(S::columns);
+      total = scratch.take(S::columns);
+      factor = scratch.take(S::columns);
     }
-    S::template product<true>(span.queries, S::padded_dim, span.keys, {tiles.scores, 1, S::query_tile},
-                              {tiles.values, S::padded_dim}, {out, S::padded_dim});
-  }
+  };
 
-  /// Scores of a vector of queries become P; maximum, total and the factor of what came before follow.
-  void softmax(const Tiles& tiles, const Span& span, int g, int lane) const {
-    float* const maximum = tiles.maximum + g * S::query_tile + lane;
-    float* const total = tiles.total + g * S::query_tile + lane;
-    float* const scores = tiles.scores + lane;
-    const Vec before = load(maximum);
-    Vec highest = before;
-    for (int key = 0; key < span.keys; ++key) highest = max(highest, load(scores + key * S::query_tile));
-    Vec sum = zero();
-    for (int key = 0; key < span.keys; ++key) {
-      const Vec p = exp(load(scores + key * S::query_tile) - highest);
-      sum = sum + p;
-      store(scores + key * S::query_tile, p);
+  /// A panel of a tile: `count` queries from `query`, of one head; `index` counts panels of the unit.
+  struct Panel {
+    std::int64_t query;
+    int count, head, index;
+  };
+
+  template <class Visit>
+  static void each_panel(const QueryTile& tile, int kv_head, const Visit& visit) {
+    for (int g = 0; g < S::group; ++g) {
+      for (int p = 0; p * S::panel < tile.queries; ++p) {
+        const int count = std::min(S::panel, tile.queries - p * S::panel);
+        visit(Panel{tile.query + p * S::panel, count, kv_head * S::group + g, g * S::panels + p});
+      }
     }
-    const Vec factor = exp(before - highest);
-    store(total, fma(load(total), factor, sum));
-    store(maximum, highest);
-    store(tiles.factor + lane, factor);
   }
 
-  void end_head(const Tiles& tiles, std::int64_t query, int queries, int kv_head, int g) const {
-    const int head = kv_head * S::group + g;
-    for (int i = 0; i < queries; ++i) {
-      const float total = tiles.total[g * S::query_tile + i];
-      const float* const out = tiles.out + (g * S::query_tile + i) * S::padded_dim;
-      Y* const target = y + (query + i) * S::query_width + head * S::head_dim;
-      const Vec inverse = broadcast(1.0f / total);
-      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) { lanes.store(target + d, load(out + d) * inverse); });
-      lse[(query + i) * S::heads + head] = round_to<L>(tiles.maximum[g * S::query_tile + i] + std::log(total));
+  void attend(const QueryTile& tile, int kv_head, const Tiles& tiles) const {
+    each_panel(tile, kv_head, [&](const Panel& panel) { begin(tiles, panel); });
+    for (std::int64_t key = tile.start; key < tile.end(); key += S::key_tile) {
+      const int keys = static_cast<int>(std::min<std::int64_t>(S::key_tile, tile.end() - key));
+      const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
+      copy_tile<S>(tiles.keys, k + at, S::kv_width, keys, 1.0f);
+      copy_tile<S>(tiles.values, v + at, S::kv_width, keys, 1.0f);
+      const auto each = [&](auto step) {
+        each_panel(tile, kv_head, [&](const Panel& panel) {
+          const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
+          if (rows.limit > 0) step(panel.index, rows);
+        });
+      };
+      each([&](int index, const Rows& rows) { probabilities(tiles, index, rows); });
+      each([&](int index, const Rows& rows) { add_values(tiles, index, rows); });
+    }
+    each_panel(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
+  }
+
+  void begin(const Tiles& tiles, const Panel& panel) const {
+    transpose_panel<S>(tiles.queries_t + panel.index * S::panel_size,
+                       q + panel.query * S::query_width + panel.head * S::head_dim, panel.count, scale * kLog2E);
+    std::fill_n(tiles.out_t + panel.index * S::panel_size, S::panel_size, 0.0f);
+    std::fill_n(tiles.maximum + panel.index * S::panel, S::panel, kLowestMaximum);
+    std::fill_n(tiles.total + panel.index * S::panel, S::panel, 0.0f);
+  }
+
+  /// P of one panel and one tile of keys.
+  [[gnu::noinline]] void probabilities(const Tiles& tiles, int index, const Rows& rows) const {
+    const float* const queries_t = tiles.queries_t + index * S::panel_size;
+    float* const to = tiles.scores + index * S::panel * S::key_tile;
+    Vec highest[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) highest[v] = load(tiles.maximum + index * S::panel + v * Vec::lanes);
+    const auto keep = [&](int row, const Vec(&score)[S::vectors]) {
+      for (int v = 0; v < S::vectors; ++v) {
+        highest[v] = max(highest[v], score[v]);
+        store(to + row * S::panel + v * Vec::lanes, score[v]);
+      }
+    };
+    attention::scores<S, false>(tiles.keys, queries_t, 0, rows.unmasked, rows.offset, keep);
+    attention::scores<S, true>(tiles.keys, queries_t, rows.unmasked, rows.limit, rows.offset, keep);
+    softmax(tiles, index, rows.limit, highest);
+  }
+
+  /// Scores become P; maximum, total and the factor of what came before follow.
+  static void softmax(const Tiles& tiles, int index, int keys, const Vec (&highest)[S::vectors]) {
+    const int column = index * S::panel;
+    Vec sum[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) {
+      const int lane = column + v * Vec::lanes;
+      const Vec factor = power_of_two(load(tiles.maximum + lane) - highest[v]);
+      sum[v] = load(tiles.total + lane) * factor;
+      store(tiles.maximum + lane, highest[v]);
+      store(tiles.factor + lane, factor);
+    }
+    float* const scores = tiles.scores + column * S::key_tile;
+    for (int key = 0; key < keys; ++key) {
+      for (int v = 0; v < S::vectors; ++v) {
+        float* const score = scores + key * S::panel + v * Vec::lanes;
+        const Vec p = power_of_two(load(score) - highest[v]);
+        sum[v] = sum[v] + p;
+        store(score, p);
+      }
+    }
+    for (int v = 0; v < S::vectors; ++v) store(tiles.total + column + v * Vec::lanes, sum[v]);
+  }
+
+  /// Oᵀ of one panel, with the values of a tile.
+  [[gnu::noinline]] void add_values(const Tiles& tiles, int index, const Rows& rows) const {
+    const float* const factor = tiles.factor + index * S::panel;
+    add_weighted<S, S::panel>(tiles.out_t + index * S::panel_size, tiles.values,
+                              tiles.scores + index * S::panel * S::key_tile, rows.limit,
+                              [&](int v, Vec before) { return before * load(factor + v * Vec::lanes); });
+  }
+
+  void end(const Tiles& tiles, const Panel& panel) const {
+    const float* const total = tiles.total + panel.index * S::panel;
+    const float* const maximum = tiles.maximum + panel.index * S::panel;
+    Vec inverse[S::vectors];
+    for (int v = 0; v < S::vectors; ++v) inverse[v] = broadcast(1.0f) / load(total + v * Vec::lanes);
+    untranspose_panel<S>(y + panel.query * S::query_width + panel.head * S::head_dim,
+                         tiles.out_t + panel.index * S::panel_size, panel.count, inverse);
+    for (int i = 0; i < panel.count; ++i) {
+      lse[(panel.query + i) * S::heads + panel.head] = round_to<L>(maximum[i] * kLn2 + std::log(total[i]));
     }
   }
 };

@@ -37,6 +37,8 @@ interface Draft {
   readonly attributes?: Record<string, Attribute>;
   readonly omit?: readonly string[];
   readonly outputs?: readonly string[];
+  /** Chance that a token begins a document. */
+  readonly restarts?: number;
 }
 
 /** Distinct sorted columns, as an adapter has them. */
@@ -46,11 +48,12 @@ function columns(random: () => number, count: number, extent: number): Int32Arra
   return Int32Array.from(drawn, ({ i }) => i).sort();
 }
 
-/** Document starts of rows of `seqLen` tokens: a new document with chance 1/8. */
-function starts(random: () => number, tokens: number, seqLen: number): Int32Array {
+/** Document starts of rows of `seq_len` tokens. */
+function starts(random: () => number, tokens: number, draft: Draft): Int32Array {
+  const { attributes = {}, restarts = 0.125 } = draft;
   const start = new Int32Array(tokens);
   for (let i = 0; i < tokens; i++) {
-    start[i] = i % seqLen === 0 || random() < 0.125 ? i : start[i - 1];
+    start[i] = i % Number(attributes.seq_len) === 0 || random() < restarts ? i : start[i - 1];
   }
   return start;
 }
@@ -69,7 +72,7 @@ function fill(name: string, shape: readonly number[], draft: Draft, random: () =
     case "position":
       return below(extents.S);
     case "start":
-      return starts(random, count, Number(attributes.seq_len));
+      return starts(random, count, draft);
     case "segment_ids":
       return Int32Array.from({ length: count }, (_, i) => i % 11 > 8 ? -1 : Math.floor(i / 5) % 3);
     case "labels":
@@ -130,6 +133,7 @@ const heads = (heads: number, kv_heads: number, head_dim: number, seq_len: numbe
   widths: { Q: heads * head_dim, K: kv_heads * head_dim, H: heads },
 });
 
+const SHARP = { ...heads(2, 1, 12, 130).attributes, scale: 60 };
 const GEMM: readonly Extents[] = [
   { T: 1, K: 1, O: 1, R: 1 },
   { T: 2, K: 17, O: 3, R: 2 },
@@ -196,14 +200,20 @@ const DRAFTS: readonly Draft[] = [
     [130, 2, 2, 32, 65],
     [129, 4, 1, 80, 129],
     [6, 2, 1, 128, 3],
-  ] as const).flatMap(([T, h, kv, d, seq]): Draft[] => {
+    [66, 2, 1, 96, 33, 0.02], // documents of whole rows and more than one panel
+    [131, 3, 3, 9, 131, 0], // one document over several tiles of keys, odd heads
+    [202, 4, 2, 5, 101, 0.01],
+  ] as const).flatMap(([T, h, kv, d, seq, restarts = 0.125]): Draft[] => {
     const { attributes, widths } = heads(h, kv, d, seq);
     return ["attention", "attention_backward"].map((op) => ({
       op,
       extents: { T, ...widths },
       attributes,
+      restarts,
     }));
   }),
+  // Probabilities from 0 to 1: most scores fall below what 2^x can hold.
+  { op: "attention", extents: { T: 130, Q: 24, K: 12, H: 2 }, attributes: SHARP, restarts: 0.01 },
 ];
 
 /** All cases; every op has one. */

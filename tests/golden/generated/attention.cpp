@@ -7,19 +7,20 @@
 // q, y: [T, heads · head_dim]; k, v: [T, kv_heads · head_dim]; start: [T]; lse: [T, heads].
 // 192 FLOP over 324 B (causal half): bound by arithmetic.
 //
-// A unit is a query tile of a row with all heads of one group, so a tile of keys and values is
-// fetched once for the group; key tiles before the first query's document or after the last query
-// are never touched.
+// A unit is a tile of queries of one document with all heads of one group, so a tile of keys and
+// values is fetched once for the group. Tiles begin where documents begin: keys of other documents,
+// or later than a panel of queries, are never touched. Threads get neighbouring units of equal
+// cost.
 #include "cpu/attention_forward.hpp"
 
 namespace pacac {
 
-void attention_T3_Q8_K4_H2_671870ac(void* const* operand, const Worker& worker) {
+void attention_T3_Q8_K4_H2_4f549e73(void* const* operand, const Worker& worker) {
   constexpr std::int64_t kTokens = 3;
   constexpr int kHeads = 2, kKvHeads = 1;
   constexpr int kHeadDim = 4, kSeqLen = 3;
-  constexpr int kQueryTile = 64, kKeyTile = 64;  // a tile of scores: [kKeyTile, kQueryTile]
-  constexpr int kRows = 6, kVectors = 2;         // accumulators in registers
+  constexpr int kQueryTile = 16, kKeyTile = 3;
+  constexpr int kRows = 6, kVectors = 2;  // sums in registers
   constexpr float kScale = 0.5f;
   const float* const q = static_cast<const float*>(operand[0]);
   const float* const k = static_cast<const float*>(operand[1]);
@@ -32,17 +33,7 @@ void attention_T3_Q8_K4_H2_671870ac(void* const* operand, const Worker& worker) 
       attention::Shape<kHeads, kKvHeads, kHeadDim, kSeqLen, kQueryTile, kKeyTile, kRows, kVectors>;
   using Forward = attention::Forward<Shape, float, float, float, float, float>;
   const Forward forward{q, k, v, start, y, lse, kScale};
-  attention::Assignment assignment(worker);
-  for (int tile = Shape::query_tiles - 1; tile >= 0; --tile) {  // the longest first
-    const int queries = std::min(kQueryTile, kSeqLen - tile * kQueryTile);
-    for (std::int64_t row = 0; row < kTokens; row += kSeqLen) {
-      const std::int64_t query = row + tile * kQueryTile;
-      for (int kv_head = 0; kv_head < kKvHeads; ++kv_head) {
-        if (!assignment.mine(attention::tile_cost(start, query, queries))) continue;
-        forward.tile(query, queries, kv_head, worker.scratch);
-      }
-    }
-  }
+  forward.run(kTokens, worker);
 }
 
 }  // namespace pacac

@@ -16,7 +16,7 @@ extern const KernelEntry linear_T3_K8_O8_R2_f8060a11;
 extern const KernelEntry rope_T3_Q8_S3_P4_1ed57866;
 extern const KernelEntry linear_T3_K8_O4_4fbe5785;
 extern const KernelEntry rope_T3_Q4_S3_P4_46fbeb97;
-extern const KernelEntry attention_T3_Q8_K4_H2_671870ac;
+extern const KernelEntry attention_T3_Q8_K4_H2_4f549e73;
 extern const KernelEntry linear_T3_K8_O8_329acfcc;
 extern const KernelEntry linear_T3_K8_O12_4cc611a4;
 extern const KernelEntry swiglu_T3_F12_c523819b;
@@ -32,7 +32,7 @@ extern const KernelEntry linear_backward_input_T3_O12_K8_8b4a4d7f;
 extern const KernelEntry linear_backward_input_T3_O12_K8_171a1896;
 extern const KernelEntry rms_norm_backward_T3_D8_d2bc1d0a;
 extern const KernelEntry linear_backward_input_T3_O8_K8_514fa1c4;
-extern const KernelEntry attention_backward_T3_Q8_K4_H2_ab039ad2;
+extern const KernelEntry attention_backward_T3_Q8_K4_H2_7b71e30b;
 extern const KernelEntry rope_T3_Q8_S3_P4_e17ea501;
 extern const KernelEntry global_norm_P32_e821364e;
 extern const KernelEntry adamw_P32_19ae20e5;
@@ -51,7 +51,7 @@ void forward(Run& run) {
   run(use::linear_T3_K8_O4_4fbe5785, {11, 17, 18});      // x, weight -> y
   run(use::rope_T3_Q4_S3_P4_46fbeb97, {18, 6, 15, 19});  // x, position, table -> y
   run(use::linear_T3_K8_O4_4fbe5785, {11, 20, 21});      // x, weight -> y
-  run(use::attention_T3_Q8_K4_H2_671870ac, {16, 19, 21, 5, 22, 23});  // q, k, v, start -> y, lse
+  run(use::attention_T3_Q8_K4_H2_4f549e73, {16, 19, 21, 5, 22, 23});  // q, k, v, start -> y, lse
   run(use::linear_T3_K8_O8_329acfcc, {22, 24, 25, 9});                // x, weight, residual -> y
   run(use::rms_norm_T3_D8_c52060e8, {25, 26, 27, 28});                // x, weight -> y, inverse_rms
   run(use::linear_T3_K8_O12_4cc611a4, {27, 29, 30});                  // x, weight -> y
@@ -86,7 +86,7 @@ void backward(Run& run) {
   run(use::rms_norm_backward_T3_D8_d2bc1d0a,
       {60, 25, 26, 28, 61, 55});  // dy, x, weight, inverse_rms, residual -> dx
   run(use::linear_backward_input_T3_O8_K8_514fa1c4, {61, 24, 62});  // dy, weight -> dx
-  run(use::attention_backward_T3_Q8_K4_H2_ab039ad2,
+  run(use::attention_backward_T3_Q8_K4_H2_7b71e30b,
       {62, 16, 19, 21, 22, 23, 5, 63, 64, 65});          // dy, q, k, v, y, lse, start -> dq, dk, dv
   run(use::rope_T3_Q8_S3_P4_e17ea501, {63, 6, 15, 66});  // x, position, table -> y
   run(use::linear_backward_weight_T3_O8_R2_211fe0d7, {66, 52, 48});  // dy, x_p -> ddelta

@@ -6,42 +6,46 @@ import { num } from "../../../ops/access.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import { traffic, workOf } from "../untuned.ts";
 
-/** Tunable parameters of both attention passes: tile extents, and accumulators rows × vectors in registers. */
+/** Tunable parameters of both attention passes: tile extents, and sums of rows × vectors in registers. */
 export const ATTENTION_TUNABLES = {
-  query_tile: [16, 32, 64, 128],
-  key_tile: [16, 32, 64, 128],
+  query_tile: [16, 32, 48, 64, 96, 128],
+  key_tile: [48, 96, 144, 192],
   rows: [4, 6, 8, 12],
   vectors: [1, 2, 3],
 } as const;
 
 /**
- * Tiles that fit the first two levels of cache, and as many accumulators as registers allow.
- * @param _call The call
+ * As many sums as registers allow; query tiles of about 192 columns over the heads of a group, so that tiles stay in
+ * the second level of cache.
+ * @param call The call
  * @param isa The instruction set
  */
-export function attentionDefaults(_call: KernelCall, isa: Isa): Tunables {
-  const rows = isa.registers >= 32 ? 8 : isa.lanes >= 8 ? 6 : 4;
-  return { query_tile: 64, key_tile: 64, rows, vectors: 2 };
+export function attentionDefaults(call: KernelCall, isa: Isa): Tunables {
+  const rows = isa.registers < 32 ? (isa.lanes < 8 ? 4 : 6) : isa.lanes < 16 ? 8 : 12;
+  const columns = 192 / groupOf(call);
+  const query_tile = columns > 64 ? 128 : columns > 32 ? 64 : 32;
+  return { query_tile, key_tile: 96, rows, vectors: 2 };
 }
 
 /**
- * Whether query tiles are whole vectors and the accumulators, a vector of each column and a broadcast value fit
- * the registers.
+ * Whether query tiles are whole panels and the sums, a vector of each column and a broadcast value fit the registers.
  * @param values The parameters
  * @param isa The instruction set
  */
 export function attentionLegal(values: Tunables, isa: Isa): boolean {
   const { queryTile, rows, vectors } = attentionValues(values);
-  return queryTile % isa.lanes === 0 && rows * vectors + vectors + 1 <= isa.registers;
+  return queryTile % (vectors * isa.lanes) === 0 && rows * vectors + vectors + 1 <= isa.registers;
 }
 
-/**
- * The parameters as numbers.
- * @param values The parameters
- */
-export function attentionValues(
-  values: Tunables,
-): { queryTile: number; keyTile: number; rows: number; vectors: number } {
+/** The parameters as numbers. */
+interface AttentionValues {
+  readonly queryTile: number;
+  readonly keyTile: number;
+  readonly rows: number;
+  readonly vectors: number;
+}
+
+function attentionValues(values: Tunables): AttentionValues {
   return {
     queryTile: num(values, "query_tile"),
     keyTile: num(values, "key_tile"),
@@ -50,17 +54,74 @@ export function attentionValues(
   };
 }
 
+/** The parameters, with tiles no longer than a row. */
+function tilesOf(call: KernelCall, values: Tunables, isa: Isa): AttentionValues {
+  const all = attentionValues(values);
+  const seqLen = num(call.attributes, "seq_len");
+  const panel = all.vectors * isa.lanes;
+  return {
+    ...all,
+    queryTile: Math.min(all.queryTile, Math.ceil(seqLen / panel) * panel),
+    keyTile: Math.min(all.keyTile, seqLen),
+  };
+}
+
 /**
  * The template's context of both passes.
  * @param call The call
  * @param values The parameters
+ * @param isa The instruction set
  */
 export function attentionContext(
   call: KernelCall,
   values: Tunables,
+  isa: Isa,
 ): Readonly<Record<string, unknown>> {
-  const { queryTile, keyTile, rows, vectors } = attentionValues(values);
+  const { queryTile, keyTile, rows, vectors } = tilesOf(call, values, isa);
   return { work: workOf(call), query_tile: queryTile, key_tile: keyTile, rows, vectors };
+}
+
+/** Extents of a thread's arrays, as Shape in native/cpu/attention.hpp has them. */
+export interface AttentionExtents {
+  readonly headDim: number;
+  /** head_dim in whole vectors. */
+  readonly paddedDim: number;
+  /** Floats between copied rows of q, k, v. */
+  readonly rowStride: number;
+  readonly keyTile: number;
+  /** Queries of all heads of a tile. */
+  readonly columns: number;
+}
+
+/**
+ * Extents that the workspace follows from.
+ * @param call The call
+ * @param values The parameters
+ * @param isa The instruction set
+ */
+export function attentionExtents(call: KernelCall, values: Tunables, isa: Isa): AttentionExtents {
+  const { queryTile, keyTile } = tilesOf(call, values, isa);
+  const headDim = num(call.attributes, "head_dim");
+  const paddedDim = Math.ceil(headDim / isa.lanes) * isa.lanes;
+  return {
+    headDim,
+    paddedDim,
+    rowStride: spread(paddedDim),
+    keyTile,
+    columns: groupOf(call) * queryTile,
+  };
+}
+
+function groupOf({ attributes }: KernelCall): number {
+  return num(attributes, "heads") / num(attributes, "kv_heads");
+}
+
+/**
+ * `count` floats in an odd number of cache lines, as spread() in native/cpu/attention.hpp.
+ * @param count Floats
+ */
+export function spread(count: number): number {
+  return 16 * (Math.ceil(count / 16) | 1);
 }
 
 /**
@@ -79,21 +140,17 @@ export const attention: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
-  workspace({ attributes }, values, isa) {
-    const { queryTile, keyTile } = attentionValues(values);
-    const headDim = num(attributes, "head_dim");
-    const group = num(attributes, "heads") / num(attributes, "kv_heads");
-    const padded = Math.ceil(headDim / isa.lanes) * isa.lanes;
+  workspace(call, values, isa) {
+    const { headDim, rowStride, keyTile, columns } = attentionExtents(call, values, isa);
     const perThread = scratchBytes([
-      queryTile * padded, // rows
-      keyTile * padded, // keys
-      keyTile * padded, // values
-      keyTile * queryTile, // scores
-      queryTile, // factor
-      group * headDim * queryTile, // queries, transposed
-      group * queryTile * padded, // out
-      group * queryTile, // maximum
-      group * queryTile, // total
+      keyTile * rowStride, // keys
+      keyTile * rowStride, // values
+      columns * headDim, // queries, transposed
+      columns * headDim, // out, transposed
+      columns * keyTile, // scores
+      columns, // maximum
+      columns, // total
+      columns, // factor
     ]);
     return { perThread, shared: 0 };
   },

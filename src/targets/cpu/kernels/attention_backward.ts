@@ -1,5 +1,5 @@
 /**
- * Attention backward: probabilities rebuilt tile by tile from lse; dk and dv of a row and head summed by one thread.
+ * Attention backward: probabilities rebuilt tile by tile from lse; dk and dv of a row and head summed by neighbouring threads.
  * @module
  */
 import { num } from "../../../ops/access.ts";
@@ -9,10 +9,14 @@ import {
   ATTENTION_TUNABLES,
   attentionContext,
   attentionDefaults,
+  attentionExtents,
   attentionLegal,
-  attentionValues,
   scratchBytes,
+  spread,
 } from "./attention.ts";
+
+/** Threads that take part at most, each with a pointer: Partition::kMaxThreads in native/cpu/attention.hpp. */
+const MAX_THREADS = 256;
 
 /** dq, dk and dv. */
 export const attentionBackward: Kernel = {
@@ -22,27 +26,25 @@ export const attentionBackward: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
-  workspace({ attributes }, values, isa) {
-    const { queryTile, keyTile } = attentionValues(values);
-    const headDim = num(attributes, "head_dim");
-    const seqLen = num(attributes, "seq_len");
-    const padded = Math.ceil(headDim / isa.lanes) * isa.lanes;
+  workspace(call, values, isa) {
+    const extents = attentionExtents(call, values, isa);
+    const { headDim, paddedDim, rowStride, keyTile, columns } = extents;
+    const sums = num(call.attributes, "seq_len") * paddedDim;
     const perThread = scratchBytes([
-      queryTile * padded, // queries
-      headDim * queryTile, // queries, transposed
-      queryTile * padded, // dy
-      headDim * queryTile, // dy, transposed
-      queryTile * padded, // dq
-      keyTile * padded, // keys
-      keyTile * padded, // values
-      keyTile * queryTile, // p
-      keyTile * queryTile, // g
-      queryTile, // lse
-      queryTile, // delta
-      seqLen * padded, // dk
-      seqLen * padded, // dv
+      columns * rowStride, // queries
+      columns * headDim, // queries, transposed
+      columns * rowStride, // dy
+      columns * headDim, // dy, transposed
+      columns * headDim, // dq, transposed
+      columns, // lse
+      columns, // delta
+      keyTile * rowStride, // keys
+      keyTile * rowStride, // values
+      keyTile * spread(columns), // p
+      keyTile * spread(columns), // g
+      ...[sums, sums, sums, sums], // dk, dv: of a row entered midway, and of others
     ]);
-    return { perThread, shared: 0 };
+    return { perThread, shared: 8 * MAX_THREADS };
   },
   context: attentionContext,
 };
