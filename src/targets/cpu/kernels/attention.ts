@@ -3,6 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
+import { byRoofline } from "../../roofline.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import { traffic, workOf } from "../untuned.ts";
 
@@ -79,6 +80,7 @@ export const attention: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
+  predict: byRoofline(traffic),
   workspace({ attributes }, values, isa) {
     const { queryTile, keyTile } = attentionValues(values);
     const headDim = num(attributes, "head_dim");

@@ -3,6 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
+import { byRoofline } from "../../roofline.ts";
 import type { Kernel } from "../../target.ts";
 import { traffic } from "../untuned.ts";
 import {
@@ -22,6 +23,7 @@ export const attentionBackward: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
+  predict: byRoofline(traffic),
   workspace({ attributes }, values, isa) {
     const { queryTile, keyTile } = attentionValues(values);
     const headDim = num(attributes, "head_dim");
