@@ -81,6 +81,17 @@ export const FLAGS = {
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  database: {
+    flags: "--db <file>",
+    meaning: "File of tuned values (default: in the cache folder)",
+  },
+  defaults: { flags: "--no-tuned", meaning: "Take the kernels' defaults, whatever was tuned" },
+  minutes: { flags: "--minutes <n>", meaning: "Time limit of tuning" },
+  kernels: { flags: "--kernels <glob>", meaning: "Tune these kernels only, as linear*" },
+  again: { flags: "--again", meaning: "Tune what has tuned values already, too" },
+  exportTo: { flags: "--export <file>", meaning: "Write the tuned values to a file of their own" },
+  importFrom: { flags: "--import <file>", meaning: "Take over tuned values from a file" },
+  prune: { flags: "--prune", meaning: "Drop values of kernels or compilers that have changed" },
   profile: { flags: "--profile", meaning: "Print the time of each kernel" },
 } as const;
 
