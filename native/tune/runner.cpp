@@ -9,13 +9,14 @@
 //   load COUNT PATH               a shared object; COUNT lines follow: PER_THREAD SHARED bytes of scratch
 //   reference ID                  runs it and keeps its outputs
 //   check ID                      runs it: "error E" in units of max(|expected|, its rms), "guard" where it wrote beyond an operand
-//   time ROUNDS MICROSECONDS ID…  seconds of each in turn, round by round; every figure is a mean over that many microseconds
+//   time ROUNDS MICROSECONDS ID…  seconds of each in turn, round by round; every figure is the best of that many microseconds
 //
 // Kernels are run as the engine runs them (runtime/engine.hpp): by all threads of a pool, timed on thread 0 to the end
 // of the slowest. A step's operands come from memory, so repetitions take turns over COPIES of them.
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -23,6 +24,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -304,7 +306,7 @@ class Bench {
     double seconds;
   };
 
-  /// Mean seconds of a run.
+  /// Seconds of the best of some runs: other processes can only make one slower.
   double measure(int id, int repetitions) {
     if (id < 0 || at(id) >= candidates_.size()) throw std::out_of_range("no such candidate");
     Job job{this, &candidates_[at(id)], repetitions, 0};
@@ -317,7 +319,7 @@ class Bench {
         &job);
     running = -1;
     turn_ = (turn_ + repetitions) % copies_;
-    return job.seconds / repetitions;
+    return job.seconds;
   }
 
   void work(Job& job, int thread) {
@@ -325,7 +327,7 @@ class Bench {
     std::byte* const scratch = scratch_.data();
     const Worker worker{thread, pool_.threads(), scratch + thread * per_thread, scratch + pool_.threads() * per_thread,
                         pool_.barrier()};
-    double seconds = 0;
+    double best = std::numeric_limits<double>::infinity();
     void* operand[64];
     for (int i = 0; i < job.repetitions; ++i) {
       std::byte* const copy = memory_.data() + (turn_ + i) % copies_ * size_;
@@ -334,9 +336,9 @@ class Bench {
       const Clock::time_point begin = Clock::now();
       job.candidate->run(operand, worker);
       worker.barrier->wait();
-      seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+      best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
     }
-    if (thread == 0) job.seconds = seconds;
+    if (thread == 0) job.seconds = best;
   }
 
   pacac::Pool pool_;

@@ -122,7 +122,8 @@ export class Database {
    * @param call Kernel, its hash, the call's key
    */
   find(at: Place, call: Pick<Entry, "kernel" | "kernelHash" | "call">): Entry | undefined {
-    return this.#entries.get(entryKey({ ...at, ...call }));
+    const { kernel, kernelHash, call: key } = call;
+    return this.#entries.get(entryKey({ ...at, kernel, kernelHash, call: key }));
   }
 
   /**

@@ -10,7 +10,7 @@ import { elements } from "../graph/graph.ts";
 import type { CallOperand, KernelCall } from "../targets/target.ts";
 
 /** How the runner fills an operand (native/tune/runner.cpp): `uniform a b`, `below a`, … */
-export interface Fill {
+interface Fill {
   readonly kind: "uniform" | "below" | "sorted" | "starts" | "positions";
   readonly a: number;
   readonly b: number;
@@ -48,13 +48,8 @@ function sequence(call: KernelCall): number {
   return Number(must(call.attributes["seq_len"], `seq_len of ${call.node.op}`));
 }
 
-/**
- * What an operand is filled with.
- * @param call The call
- * @param operand One of its operands
- * @throws {Bug} Where it holds integers and the table has no line for its name
- */
-export function fillOf(call: KernelCall, operand: CallOperand): Fill {
+/** What an operand is filled with; a bug where it holds integers and the table has no line for its name. */
+function fillOf(call: KernelCall, operand: CallOperand): Fill {
   const known = FILLS[operand.name];
   if (operand.tensor.dtype !== "i32") return known?.(call) ?? uniform(-1, 1);
   if (operand.written) return whole("below", 1);
@@ -69,6 +64,7 @@ const MOST_COPIES = 32;
  * The runner's order to make a call's operands.
  * @param call The call
  * @param seed Of the values
+ * @throws {Bug} Where an operand holds integers and the table has no line for its name
  */
 export function orderOf(call: KernelCall, seed: number): string[] {
   const { operands } = call;

@@ -12,8 +12,8 @@ export class Crash extends Error {
   override readonly name = "Crash";
 }
 
-/** How long an order may take before the candidate counts as hanging. */
-const PATIENCE_MS = 60_000;
+/** How long an order may take before the candidate counts as hanging; what is timed has run once before. */
+const PATIENCE_MS = { time: 600_000, other: 60_000 } as const;
 
 /** Builds the runner's program. */
 export async function buildRunner(
@@ -54,9 +54,10 @@ export class Runner implements AsyncDisposable {
    * @throws {Bug} Where it refused the order
    */
   async ask(...lines: readonly string[]): Promise<string[]> {
+    const patience = lines[0].startsWith("time ") ? PATIENCE_MS.time : PATIENCE_MS.other;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Crash("did not come back")), PATIENCE_MS);
+      timer = setTimeout(() => reject(new Crash("did not come back")), patience);
     });
     try {
       const text = new TextEncoder().encode(`${lines.join("\n")}\n`);

@@ -2,7 +2,7 @@
  * The search for one call: batches of candidates, successive halving against the incumbent, a duel at the end.
  *
  * It knows nothing of compilers and processes: a Measurer makes candidates ready and times them in turn. Every figure is a
- * ratio to the incumbent, timed in the same round, so that a machine that slows down slows both.
+ * ratio to the incumbent, timed in the same rounds, so that a machine that slows down slows both.
  * @module
  */
 import { type Candidate, type Space, stepsBetween } from "./space.ts";
@@ -51,11 +51,12 @@ export interface Outcome {
 const BATCH = 8;
 /** Batches without a better candidate before a search ends. */
 const PATIENCE = 3;
-/** Rounds of the first timing; each survivor gets twice as many the next time. */
-const FIRST_ROUNDS = 3;
+/** Rounds of the first timing, fewer of calls that take longer than so many seconds; survivors get twice as many the next time. */
+const FIRST_ROUNDS = { short: 4, long: 2, seconds: 0.1 } as const;
 /** A candidate so much slower than the best of its group is hopeless. */
 const HOPELESS = 1.1;
-const DUEL_ROUNDS = 21;
+/** Rounds of the duel: as many as its time allows, within bounds. */
+const DUEL = { least: 9, most: 25, seconds: 5 } as const;
 /** What a new winner must gain, and in how many of the duel's rounds it must be faster. */
 const MARGIN = { gain: 1.015, wins: 0.75 } as const;
 
@@ -93,7 +94,7 @@ class Search {
     const batch = this.#propose();
     const right = await this.#prepare([incumbent, ...batch]);
     if (right.at(0) !== incumbent) return this.#outcome();
-    const [times] = await this.#options.measurer.time([incumbent], FIRST_ROUNDS);
+    const [times] = await this.#options.measurer.time([incumbent], FIRST_ROUNDS.long);
     this.#seconds = median(times);
     this.#pairs.push([incumbent.predicted, this.#seconds]);
     await this.#compare(right.slice(1));
@@ -162,6 +163,7 @@ class Search {
     const winner = await halve(group, {
       measurer: this.#options.measurer,
       incumbent: this.#space.incumbent,
+      rounds: this.#seconds > FIRST_ROUNDS.seconds ? FIRST_ROUNDS.long : FIRST_ROUNDS.short,
       onRatio: (one, ratio) => this.#pairs.push([one.predicted, ratio * this.#seconds]),
       onDrop: (candidate) => this.#dropped.push({ candidate, why: "crashed while it was timed" }),
     });
@@ -176,7 +178,9 @@ class Search {
     const { incumbent } = this.#space;
     if (this.#best === incumbent) return;
     const { measurer } = this.#options;
-    const [before, after] = await measurer.time([incumbent, this.#best], DUEL_ROUNDS);
+    const affordable = Math.floor(DUEL.seconds / (2 * this.#seconds));
+    const rounds = Math.min(DUEL.most, Math.max(DUEL.least, affordable));
+    const [before, after] = await measurer.time([incumbent, this.#best], rounds);
     const ratios = before.map((seconds, i) => seconds / after[i]);
     const gain = Math.min(median(ratios), Math.min(...before) / Math.min(...after));
     const wins = ratios.filter((ratio) => ratio > 1).length / ratios.length;
@@ -194,6 +198,8 @@ class Search {
 export interface HalveOptions {
   readonly measurer: Measurer;
   readonly incumbent: Candidate;
+  /** Rounds of the first timing. */
+  readonly rounds: number;
   /** Called with each candidate's first ratio. */
   readonly onRatio?: (candidate: Candidate, ratio: number) => void;
   /** Called with a candidate that could not be timed to the end. */
@@ -212,15 +218,16 @@ export async function halve(
 ): Promise<{ candidate: Candidate; ratio: number } | undefined> {
   const { measurer, incumbent, onRatio, onDrop } = options;
   let group = candidates;
-  for (let rounds = FIRST_ROUNDS;; rounds *= 2) {
+  for (let { rounds } = options;; rounds *= 2) {
     const [reference, ...times] = await measurer.time([incumbent, ...group], rounds);
     const ranked = group.flatMap((candidate, i) => {
       if (times[i].length === 0 || reference.length === 0) {
         onDrop?.(candidate);
         return [];
       }
-      const ratio = median(times[i].map((seconds, round) => seconds / reference[round]));
-      if (rounds === FIRST_ROUNDS) onRatio?.(candidate, ratio);
+      // Best against best: other processes can only make a round slower.
+      const ratio = Math.min(...times[i]) / Math.min(...reference);
+      if (rounds === options.rounds) onRatio?.(candidate, ratio);
       return [{ candidate, ratio }];
     }).sort((a, b) => a.ratio - b.ratio);
     if (ranked.length <= 1) return ranked.at(0);
