@@ -121,6 +121,9 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
     signal: interrupt.signal,
     onProgress: (text) => status.show(text),
     ...(seed === undefined ? {} : { seed }),
+  }).catch((error: unknown) => {
+    // Stopped before there was anything to keep.
+    throw interrupt.signal.aborted ? new Exit(interrupt.exitCode) : error;
   }).finally(() => status.end());
   print(flags.json === true ? JSON.stringify(report) : reportText(report));
   if (!report.stopped) return;

@@ -74,7 +74,7 @@ export function choiceFrom(
     notes,
     choose(kernel, call) {
       if (!isTunable(kernel)) return undefined;
-      const key = callKey(kernel.name, call);
+      const key = callKey(kernel, call, on.isa);
       if (!seen.has(key)) seen.set(key, look(kernel, call, key));
       const entry = seen.get(key);
       // Where the defaults were best, those of today are taken: a later version may know better ones.

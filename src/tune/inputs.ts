@@ -31,7 +31,7 @@ const FILLS: Readonly<Record<string, (call: KernelCall) => Fill>> = {
   // One document for each row of the batch.
   start: (call) => whole("starts", sequence(call)),
   segment_ids: () => whole("below", 1),
-  position: (call) => whole("positions", extent(call, "S")),
+  position: (call) => whole("positions", rowsOf(call, "table")),
   // Statistics and moments are above 0; gradients come small, as a mean over tokens makes them.
   inverse_rms: () => uniform(0.5, 1.5),
   moment2: () => uniform(0.1, 1),
@@ -44,13 +44,19 @@ function extent(call: KernelCall, dimension: string): number {
   return must(call.dims[dimension], `dimension ${dimension} of ${call.node.op}`);
 }
 
+function rowsOf(call: KernelCall, operand: string): number {
+  const found = call.operands.find(({ name }) => name === operand);
+  return must(found?.tensor.shape[0], `operand ${operand} of ${call.node.op}`);
+}
+
 function sequence(call: KernelCall): number {
   return Number(must(call.attributes["seq_len"], `seq_len of ${call.node.op}`));
 }
 
 /** What an operand is filled with; a bug where it holds integers and the table has no line for its name. */
 function fillOf(call: KernelCall, operand: CallOperand): Fill {
-  const known = FILLS[operand.name];
+  // Of several operands of one kind, the others are numbered: weight, weight.1.
+  const known = FILLS[operand.name.replace(/\.\d+$/, "")];
   if (operand.tensor.dtype !== "i32") return known?.(call) ?? uniform(-1, 1);
   if (operand.written) return whole("below", 1);
   return must(known, `a fill for integer operand ${operand.name} of ${call.node.op}`)(call);

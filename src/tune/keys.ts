@@ -2,13 +2,14 @@
  * What an entry of the database is valid for: the machine, the compiler, the kernel's text, the call.
  * @module
  */
+import { keyOf } from "../build/cache.ts";
 import { Headers } from "../build/headers.ts";
 import { processorName } from "../build/processor.ts";
 import { findToolchain } from "../build/toolchain.ts";
 import { namesOf } from "../emit/guards.ts";
 import { TEMPLATES } from "../emit/render.ts";
 import { PacacError } from "../errors.ts";
-import type { Isa, KernelCall } from "../targets/target.ts";
+import type { Isa, Kernel, KernelCall } from "../targets/target.ts";
 
 /** Where values were measured. */
 export interface Place {
@@ -41,18 +42,22 @@ export function processorAndCompiler(): Pick<Place, "processor" | "compiler"> | 
 }
 
 /**
- * All of a call but the values: two calls with one key come to the same code for the same values.
- * @param kernel The kernel's name
+ * All of a call but the values: two calls with one key come to the same code for the same values. A readable part, and a hash of
+ * what the template is told where nothing is tuned, which also covers what kernels derive and the defaults themselves.
+ * @param kernel The kernel
  * @param call The call
+ * @param isa Instruction set
  */
-export function callKey(kernel: string, call: KernelCall): string {
+export function callKey(kernel: Kernel, call: KernelCall, isa: Isa): string {
   const operands = call.operands.map(({ name, tensor, written }) => {
-    const kind = written ? tensor.role === "gradient" ? "+=" : "=" : "";
+    const kind = written ? tensor.role === "gradient" ? "+=" : "=" : ":";
     return `${name}${kind}${tensor.dtype}[${tensor.shape}]`;
   });
   const attributes = Object.entries(call.attributes).sort(([a], [b]) => a < b ? -1 : 1)
     .map(([name, value]) => `${name}:${value}`);
-  return [kernel, call.node.op, ...operands, ...call.epilogue, ...attributes].join(" ");
+  const context = JSON.stringify(kernel.context(call, kernel.defaults(call, isa), isa));
+  const hash = keyOf(context).slice(0, 8);
+  return [call.node.op, ...operands, ...attributes, `#${hash}`].join(" ");
 }
 
 /** Hashes kernels by their templates, those that these pull in, and the headers that they include. */

@@ -187,7 +187,7 @@ class Tuner {
     for (const planned of plan.calls) {
       const { kernel, call, values } = planned;
       if (!isTunable(kernel) || !wanted(kernel.name)) continue;
-      const key = callKey(kernel.name, call);
+      const key = callKey(kernel, call, isa);
       const before = jobs.get(key);
       const weight = (before?.weight ?? 0) + kernel.predict(call, values, { isa, machine });
       const kernelHash = must(hashes.of(kernel.name), `the template of ${kernel.name}`);
@@ -228,10 +228,11 @@ class Tuner {
   #plain({ planned, calls, weight }: Job): TunedCall {
     const { kernel, call } = planned;
     const dims = Object.entries(call.dims).map(([name, extent]) => `${name}${extent}`);
+    const steps: readonly string[] = call.epilogue;
     return {
       kernel: kernel.name,
       op: call.node.op,
-      shape: [...dims, ...call.epilogue.map((step) => `+${step}`)].join(" "),
+      shape: [...dims, ...steps.map((step) => `+${step}`)].join(" "),
       calls,
       state: "waiting",
       predictedSeconds: weight / calls,
@@ -347,7 +348,7 @@ class Tuner {
     let [before, after, measured] = [0, 0, 0];
     for (const { kernel, call, values, phase } of plan.calls) {
       if (phase === "logits") continue;
-      const one = found.get(callKey(kernel.name, call));
+      const one = found.get(callKey(kernel, call, plan.target.isa));
       const predicted = kernel.predict(call, values, { isa: plan.target.isa, machine });
       before += one?.defaultSeconds ?? predicted;
       after += one?.seconds ?? predicted;

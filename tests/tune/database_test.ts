@@ -146,7 +146,7 @@ Deno.test("compile takes legal values of this machine and the present kernel alo
     processor: processorName(),
     compiler: `${version} ${machine}`,
     kernelHash,
-    call: callKey("linear", product),
+    call: callKey(linear, product, ISA),
     values: { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64 },
   };
   const chosen = (changes: Partial<Entry>): Tunables | undefined => {
