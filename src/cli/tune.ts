@@ -119,7 +119,8 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
     wanted: (kernel) => wanted.test(kernel),
     again,
     signal: interrupt.signal,
-    onProgress: (text) => status.show(text),
+    // A batch takes seconds: where no line can be rewritten, each is one.
+    onProgress: (text) => Deno.stderr.isTerminal() ? status.show(text) : note(text),
     ...(seed === undefined ? {} : { seed }),
   }).catch((error: unknown) => {
     // Stopped before there was anything to keep.
