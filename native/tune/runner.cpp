@@ -375,6 +375,7 @@ int main(int count, char** arguments) {
   const int threads = count > 1 ? std::atoi(arguments[1]) : 1;
   if (threads < 1 || threads > 1024) return 2;
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(signal, on_crash);
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the tuner too, which ends this process
   try {
     Bench bench(threads);
     for (std::string line; std::getline(std::cin, line);) {

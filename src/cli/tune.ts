@@ -128,7 +128,7 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
   }).finally(() => status.end());
   print(flags.json === true ? JSON.stringify(report) : reportText(report));
   if (!report.stopped) return;
-  note(aside(`stopped; what is done is kept, the same command goes on: deno task tune ${spec}`));
+  note(aside(`stopped; what is done is kept in ${file}, the same command goes on behind it`));
   throw new Exit(interrupt.exitCode);
 }
 

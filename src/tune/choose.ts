@@ -66,7 +66,7 @@ export function choiceFrom(
     if (place === undefined || kernelHash === undefined) return undefined;
     const entry = database.find(place, { kernel: kernel.name, kernelHash, call: key });
     if (entry === undefined) return undefined;
-    if (allowed(entry, { kernel, call, isa: on.isa })) return entry;
+    if (isAllowed(entry.values, { kernel, call, isa: on.isa })) return entry;
     notes.push(`tuned values of ${kernel.name} are not allowed: ${JSON.stringify(entry.values)}`);
     return undefined;
   };
@@ -95,9 +95,13 @@ export function isTunable(kernel: Kernel): boolean {
   return Object.keys(kernel.tunables).length > 0;
 }
 
-/** Whether an entry has a declared value for each tunable, and the kernel allows them together. */
-function allowed(
-  { values }: Entry,
+/**
+ * Whether there is a declared value for each tunable and no other, and the kernel allows them together.
+ * @param values Values from anywhere
+ * @param on The kernel, the call, the instruction set
+ */
+export function isAllowed(
+  values: Tunables,
   { kernel, call, isa }: { readonly kernel: Kernel; readonly call: KernelCall; readonly isa: Isa },
 ): boolean {
   const names = Object.keys(kernel.tunables);

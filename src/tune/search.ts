@@ -25,7 +25,9 @@ export interface Measurer {
 /** What {@linkcode search} takes beside the space. */
 export interface SearchOptions {
   readonly measurer: Measurer;
-  /** Whether the time for this call is used up. */
+  /** Seconds for this call. */
+  readonly seconds: number;
+  /** Whether they are used up. */
   readonly expired: () => boolean;
   readonly signal?: AbortSignal;
   /** Called after each batch. */
@@ -47,16 +49,18 @@ export interface Outcome {
   readonly pairs: readonly (readonly [number, number])[];
 }
 
-/** Candidates that are built together. */
-const BATCH = 8;
+/** Candidates that are built together: fewer where calls take long and there is little time. */
+const BATCH = { least: 2, most: 8 } as const;
+/** Runs that a candidate of a batch costs, in its check and in halving. */
+const RUNS = 5;
 /** Batches without a better candidate before a search ends. */
 const PATIENCE = 3;
-/** Rounds of the first timing, fewer of calls that take longer than so many seconds; survivors get twice as many the next time. */
-const FIRST_ROUNDS = { short: 4, long: 2, seconds: 0.1 } as const;
+/** Rounds of the first timing of calls that take at most so many seconds; survivors get twice as many the next time. */
+const FIRST_ROUNDS = [[0.1, 4], [0.5, 2], [Infinity, 1]] as const;
 /** A candidate so much slower than the best of its group is hopeless. */
 const HOPELESS = 1.1;
 /** Rounds of the duel: as many as its time allows, within bounds. */
-const DUEL = { least: 9, most: 25, seconds: 5 } as const;
+const DUEL = { least: 5, most: 25, seconds: 5 } as const;
 /** What a new winner must gain, and in how many of the duel's rounds it must be faster. */
 const MARGIN = { gain: 1.015, wins: 0.75 } as const;
 
@@ -94,7 +98,7 @@ class Search {
     const batch = this.#propose();
     const right = await this.#prepare([incumbent, ...batch]);
     if (right.at(0) !== incumbent) return this.#outcome();
-    const [times] = await this.#options.measurer.time([incumbent], FIRST_ROUNDS.long);
+    const [times] = await this.#options.measurer.time([incumbent], 2);
     this.#seconds = median(times);
     this.#pairs.push([incumbent.predicted, this.#seconds]);
     await this.#compare(right.slice(1));
@@ -125,13 +129,16 @@ class Search {
 
   /** Half the batch is what is predicted to be fast, half lies beside the best so far. */
   #propose(): Candidate[] {
-    const byPrediction = [...this.#left].slice(0, BATCH / 2);
+    const run = Math.max(this.#space.incumbent.predicted, this.#seconds || 0);
+    const affordable = Math.floor(this.#options.seconds / 2 / (RUNS * run));
+    const size = Math.min(BATCH.most, Math.max(BATCH.least, affordable));
+    const byPrediction = [...this.#left].slice(0, size / 2);
     const { tunables } = this.#space.kernel;
     const steps = (one: Candidate) => stepsBetween(tunables, [one.values, this.#best.values]);
     // Sets keep their order, and the sort is stable: of equal neighbours the one predicted faster goes first.
     const beside = [...this.#left].filter((one) => !byPrediction.includes(one))
       .map((one) => ({ one, steps: steps(one) })).sort((a, b) => a.steps - b.steps)
-      .slice(0, BATCH - byPrediction.length).map(({ one }) => one);
+      .slice(0, size - byPrediction.length).map(({ one }) => one);
     const batch = [...byPrediction, ...beside];
     batch.forEach((one) => this.#left.delete(one));
     this.#tried += batch.length;
@@ -163,7 +170,8 @@ class Search {
     const winner = await halve(group, {
       measurer: this.#options.measurer,
       incumbent: this.#space.incumbent,
-      rounds: this.#seconds > FIRST_ROUNDS.seconds ? FIRST_ROUNDS.long : FIRST_ROUNDS.short,
+      rounds: FIRST_ROUNDS.find(([seconds]) => this.#seconds <= seconds)?.[1] ?? 1,
+      expired: this.#options.expired,
       onRatio: (one, ratio) => this.#pairs.push([one.predicted, ratio * this.#seconds]),
       onDrop: (candidate) => this.#dropped.push({ candidate, why: "crashed while it was timed" }),
     });
@@ -200,6 +208,8 @@ export interface HalveOptions {
   readonly incumbent: Candidate;
   /** Rounds of the first timing. */
   readonly rounds: number;
+  /** Whether to be content with what is known; never where it is not said. */
+  readonly expired?: () => boolean;
   /** Called with each candidate's first ratio. */
   readonly onRatio?: (candidate: Candidate, ratio: number) => void;
   /** Called with a candidate that could not be timed to the end. */
@@ -230,7 +240,7 @@ export async function halve(
       if (rounds === options.rounds) onRatio?.(candidate, ratio);
       return [{ candidate, ratio }];
     }).sort((a, b) => a.ratio - b.ratio);
-    if (ranked.length <= 1) return ranked.at(0);
+    if (ranked.length <= 1 || options.expired?.() === true) return ranked.at(0);
     const kept = ranked.slice(0, Math.ceil(ranked.length / 2))
       .filter(({ ratio }) => ratio <= HOPELESS * ranked[0].ratio);
     if (kept.length === 1) return kept[0];

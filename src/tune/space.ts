@@ -27,9 +27,11 @@ export interface SpaceOptions {
   readonly seed?: number;
   /** Bytes of scratch that a candidate may ask for. */
   readonly allowed?: { readonly perThread: number; readonly shared: number };
+  /** Legal values that did well elsewhere: they stand before what is predicted to be fast. */
+  readonly hints?: readonly Tunables[];
 }
 
-/** Candidates of a call, the default first, then by predicted time. */
+/** Candidates of a call: the default; the others by hints, then by predicted time. */
 export interface Space {
   readonly kernel: Kernel;
   readonly incumbent: Candidate;
@@ -40,10 +42,10 @@ export interface Space {
  * The candidates of a call.
  * @param kernel The kernel
  * @param call The call
- * @param options Instruction set, machine, scratch that is allowed
+ * @param options Instruction set, machine, scratch that is allowed, hints
  */
 export function spaceOf(kernel: Kernel, call: KernelCall, options: SpaceOptions): Space {
-  const { isa, machine, seed = 0, allowed } = options;
+  const { isa, machine, seed = 0, allowed, hints = [] } = options;
   const candidate = (values: Tunables): Candidate => ({
     values,
     text: JSON.stringify(kernel.context(call, values, isa)),
@@ -60,7 +62,10 @@ export function spaceOf(kernel: Kernel, call: KernelCall, options: SpaceOptions)
     const one = candidate(values);
     if (!found.has(one.text)) found.set(one.text, one);
   }
-  const others = [...found.values()].slice(1).sort((a, b) => a.predicted - b.predicted);
+  const hinted = new Set(hints.map((values) => candidate(values).text));
+  const rank = ({ text }: Candidate) => hinted.has(text) ? 0 : 1;
+  const others = [...found.values()].slice(1)
+    .sort((a, b) => rank(a) - rank(b) || a.predicted - b.predicted);
   return { kernel, incumbent, others };
 }
 

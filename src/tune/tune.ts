@@ -9,8 +9,8 @@ import { machineOf } from "../build/machine.ts";
 import { Renderer } from "../emit/render.ts";
 import { must } from "../errors.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Machine, Tunables } from "../targets/target.ts";
-import { isTunable } from "./choose.ts";
+import type { Isa, Machine, Tunables } from "../targets/target.ts";
+import { isAllowed, isTunable } from "./choose.ts";
 import { Database, type Entry, update } from "./database.ts";
 import { callKey, KernelHashes, type Place, placeOf } from "./keys.ts";
 import { NativeMeasurer } from "./measure.ts";
@@ -80,6 +80,8 @@ export interface TuneReport {
 
 /** Scratch of a thread that tuning may always use; beyond it, no more than the plan has anyway. */
 const FREE_SCRATCH = 8 << 20;
+/** Values of other shapes that are tried first. */
+const MOST_HINTS = 3;
 /** Seconds that a search needs to come to anything. */
 const LEAST_SECONDS = 5;
 
@@ -96,6 +98,25 @@ export async function tune(plan: Plan, options: TuneOptions): Promise<TuneReport
   } finally {
     tuner.dispose();
   }
+}
+
+/**
+ * The machine's rates, kept with what is measured by them. Other processes can only make a measurement slower, so each run
+ * measures again and the best counts.
+ */
+async function bestMachine(
+  place: Place,
+  { file, isa }: { readonly file: string; readonly isa: Isa },
+): Promise<Machine> {
+  const { processor, threads } = place;
+  const now = await machineOf(isa, { threads, fresh: true });
+  const known = Database.read(file).machine(place);
+  const flopsPerSecond = Math.max(now.flopsPerSecond, known?.flopsPerSecond ?? 0);
+  const bytesPerSecond = Math.max(now.bytesPerSecond, known?.bytesPerSecond ?? 0);
+  const measured = new Date().toISOString();
+  const rates = { processor, isa: isa.name, threads, flopsPerSecond, bytesPerSecond, measured };
+  if (now.measured) update(file, (database) => database.addMachine(rates));
+  return { ...now, flopsPerSecond, bytesPerSecond };
 }
 
 /** A distinct call with all that is known of it. */
@@ -136,23 +157,7 @@ class Tuner {
     onProgress?.("building the runner");
     const program = await buildRunner(signal === undefined ? {} : { signal });
     const place = must(placeOf(isa, threads), "a compiler");
-    const known = Database.read(file).machine(place);
-    const machine = known === undefined
-      ? await machineOf(isa, { threads })
-      : { ...known, measured: true };
-    if (known === undefined && machine.measured) {
-      const { processor, flopsPerSecond, bytesPerSecond } = machine;
-      const measured = new Date().toISOString();
-      update(file, (database) =>
-        database.addMachine({
-          processor,
-          isa: isa.name,
-          threads,
-          flopsPerSecond,
-          bytesPerSecond,
-          measured,
-        }));
-    }
+    const machine = await bestMachine(place, { file, isa });
     const folder = await Deno.makeTempDir({ prefix: "pacac-tune-" });
     return new Tuner({ plan, options, place, machine, program, folder });
   }
@@ -260,6 +265,7 @@ class Tuner {
     await using measurer = this.#measurer(job);
     const outcome = await search(space, {
       measurer,
+      seconds,
       // A batch is not begun where the last would not have ended in time.
       expired: () => performance.now() + longest > end,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -297,7 +303,20 @@ class Tuner {
         perThread: Math.max(perThread, plan.scratch.perThread, FREE_SCRATCH),
         shared: Math.max(shared, plan.scratch.shared),
       },
+      hints: this.#hints(job),
     };
+  }
+
+  /** What won at this shape before, then what won for this kernel at others, the largest gains first. */
+  #hints({ planned: { kernel, call }, kernelHash, key }: Job): Tunables[] {
+    const { plan: { target: { isa } }, place, options } = this.#tools;
+    return Database.read(options.file).entries
+      .filter((entry) =>
+        entry.kernelHash === kernelHash && entry.isa === place.isa && entry.gain > 1 &&
+        isAllowed(entry.values, { kernel, call, isa })
+      )
+      .sort((a, b) => Number(b.call === key) - Number(a.call === key) || b.gain - a.gain)
+      .slice(0, MOST_HINTS).map(({ values }) => values);
   }
 
   #measurer(job: Job): NativeMeasurer {

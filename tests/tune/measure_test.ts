@@ -34,7 +34,7 @@ async function searchKinds(kinds: readonly string[]) {
       },
     );
     const space = spaceOf(kernel, call, { isa: ISA, machine: MACHINE });
-    return await search(space, { measurer, expired: () => false });
+    return await search(space, { measurer, seconds: 60, expired: () => false });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

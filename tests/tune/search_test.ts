@@ -50,11 +50,14 @@ function fake(
 
 const numberOf = ({ values }: Candidate) => Number(values.number);
 
-function spaceWith(count: number): Space {
-  const others = Array.from({ length: count }, (_, i) => candidate(i + 1, 1 + i / count));
+function spaceWith(count: number, predicted = 1e-3): Space {
+  const others = Array.from(
+    { length: count },
+    (_, i) => candidate(i + 1, predicted * (1 + i / count)),
+  );
   const numbers = { number: Array.from({ length: count + 1 }, (_, i) => i) };
   const kernel = { ...plantedKernel(["0"]), tunables: numbers };
-  return { kernel, incumbent: candidate(0), others };
+  return { kernel, incumbent: candidate(0, predicted), others };
 }
 
 const never = () => false;
@@ -101,7 +104,7 @@ Deno.test("a search finds a better candidate through noise and drift, twice the 
   const seconds = (one: Candidate) => 1e-3 * (1 + 0.2 * Math.abs(numberOf(one) - 17) / 17);
   const run = async () => {
     const measurer = fake(seconds, { noise: 0.02 });
-    return await search(spaceWith(40), { measurer, expired: never });
+    return await search(spaceWith(40), { measurer, seconds: 60, expired: never });
   };
   const found = await run();
   assert.ok(Math.abs(numberOf(found.best) - 17) <= 1, `found ${numberOf(found.best)}`);
@@ -111,7 +114,7 @@ Deno.test("a search finds a better candidate through noise and drift, twice the 
 
 Deno.test("a search keeps the defaults where nothing beats them by more than noise", async () => {
   const measurer = fake((one) => numberOf(one) === 3 ? 0.995e-3 : 1e-3, { noise: 0.1 });
-  const found = await search(spaceWith(20), { measurer, expired: never });
+  const found = await search(spaceWith(20), { measurer, seconds: 60, expired: never });
   assert.equal(numberOf(found.best), 0);
   assert.equal(found.gain, 1);
 });
@@ -121,7 +124,7 @@ Deno.test("a search drops wrong candidates, however fast", async () => {
     noise: 0,
     wrong: (one) => numberOf(one) === 2,
   });
-  const found = await search(spaceWith(4), { measurer, expired: never });
+  const found = await search(spaceWith(4), { measurer, seconds: 60, expired: never });
   assert.equal(numberOf(found.best), 0);
   assert.deepEqual(found.dropped.map(({ candidate, why }) => [numberOf(candidate), why]), [
     [2, "wrong"],
@@ -130,11 +133,17 @@ Deno.test("a search drops wrong candidates, however fast", async () => {
 
 Deno.test("a search tunes nothing where the defaults fail, and stops when time is up", async () => {
   const wrong = fake(() => 1, { noise: 0, wrong: (one) => numberOf(one) === 0 });
-  const failed = await search(spaceWith(4), { measurer: wrong, expired: never });
+  const failed = await search(spaceWith(4), { measurer: wrong, seconds: 60, expired: never });
   assert.ok(Number.isNaN(failed.defaultSeconds));
   const late = fake(() => 1e-3, { noise: 0 });
-  const found = await search(spaceWith(100), { measurer: late, expired: () => true });
+  const found = await search(spaceWith(100), { measurer: late, seconds: 60, expired: () => true });
   assert.equal(found.tried, 8, "one batch");
+  const long = await search(spaceWith(100, 3), {
+    measurer: fake(() => 3, { noise: 0 }),
+    seconds: 60,
+    expired: () => true,
+  });
+  assert.equal(long.tried, 2, "a small one where calls take long");
 });
 
 Deno.test("ranks, medians and orders", () => {
