@@ -203,7 +203,7 @@ export class NativeMeasurer implements Measurer, AsyncDisposable {
     if (this.#runner !== undefined) return this.#runner;
     const { program, threads, seed, signal } = this.#options;
     signal?.throwIfAborted();
-    const runner = this.#runner = new Runner(program, threads);
+    const runner = this.#runner = new Runner(program, { threads, signal });
     await runner.ask(...orderOf(this.#planned.call, seed));
     for (const library of this.#libraries) await show(runner, library);
     await runner.ask(`reference ${this.#idOf(must(this.#incumbent, "the incumbent"))}`);

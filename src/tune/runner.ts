@@ -29,13 +29,18 @@ export class Runner implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #output: ReadableStreamDefaultReader<string>;
+  readonly #signal: AbortSignal | undefined;
   #text = "";
 
   /**
    * @param program What {@linkcode buildRunner} built
-   * @param threads Threads of the kernels
+   * @param options Threads of the kernels; a signal that ends waiting for an answer
    */
-  constructor(program: string, threads: number) {
+  constructor(
+    program: string,
+    { threads, signal }: { readonly threads: number; readonly signal: AbortSignal | undefined },
+  ) {
+    this.#signal = signal;
     this.#child = new Deno.Command(program, {
       args: [`${threads}`],
       stdin: "piped",
@@ -52,23 +57,26 @@ export class Runner implements AsyncDisposable {
    * @returns The answer's words
    * @throws {Crash} Where the process ended or hangs
    * @throws {Bug} Where it refused the order
+   * @throws The signal's reason
    */
   async ask(...lines: readonly string[]): Promise<string[]> {
     const patience = lines[0].startsWith("time ") ? PATIENCE_MS.time : PATIENCE_MS.other;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Crash("did not come back")), patience);
-    });
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const stop = () => reject(this.#signal?.reason);
+    const timer = setTimeout(() => reject(new Crash("did not come back")), patience);
+    this.#signal?.addEventListener("abort", stop);
     try {
+      this.#signal?.throwIfAborted();
       const text = new TextEncoder().encode(`${lines.join("\n")}\n`);
       // What is broken shows in the answer.
       this.#input.write(text).catch(() => {});
-      const words = (await Promise.race([this.#line(), late])).split(" ");
+      const words = (await Promise.race([this.#line(), ended])).split(" ");
       if (words[0] === "crashed") throw new Crash(`crashed (signal ${words[2]})`);
       if (words[0] === "failed") throw new Bug(`the tuner's runner: ${words.join(" ")}`);
       return words;
     } finally {
       clearTimeout(timer);
+      this.#signal?.removeEventListener("abort", stop);
     }
   }
 

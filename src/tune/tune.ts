@@ -5,15 +5,15 @@
  * @module
  */
 import { Cache } from "../build/cache.ts";
-import { machineOf } from "../build/machine.ts";
 import { Renderer } from "../emit/render.ts";
 import { must } from "../errors.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Isa, Machine, Tunables } from "../targets/target.ts";
+import type { Machine, Tunables } from "../targets/target.ts";
 import { isAllowed, isTunable } from "./choose.ts";
 import { Database, type Entry, update } from "./database.ts";
 import { callKey, KernelHashes, type Place, placeOf } from "./keys.ts";
 import { NativeMeasurer } from "./measure.ts";
+import { bestMachine } from "./peaks.ts";
 import { buildRunner } from "./runner.ts";
 import { type Outcome, search } from "./search.ts";
 import { spaceOf, type SpaceOptions } from "./space.ts";
@@ -41,7 +41,7 @@ export interface TunedCall {
   readonly shape: string;
   /** How often a step makes it. */
   readonly calls: number;
-  /** `waiting`: the time was up before its turn. `failed`: the defaults themselves do not run here. */
+  /** `waiting`: the time was up before its turn, or before it came to an end. `failed`: the defaults themselves do not run here. */
   readonly state: "tuned" | "known" | "waiting" | "failed";
   readonly predictedSeconds: number;
   /** Of what was measured, now or before. */
@@ -82,6 +82,8 @@ export interface TuneReport {
 const FREE_SCRATCH = 8 << 20;
 /** Values of other shapes that are tried first. */
 const MOST_HINTS = 3;
+/** A search that takes so many times its share, and some seconds, is given up: it is still to be done. */
+const GRACE = { factor: 1.5, seconds: 15 } as const;
 /** Seconds that a search needs to come to anything. */
 const LEAST_SECONDS = 5;
 
@@ -98,25 +100,6 @@ export async function tune(plan: Plan, options: TuneOptions): Promise<TuneReport
   } finally {
     tuner.dispose();
   }
-}
-
-/**
- * The machine's rates, kept with what is measured by them. Other processes can only make a measurement slower, so each run
- * measures again and the best counts.
- */
-async function bestMachine(
-  place: Place,
-  { file, isa }: { readonly file: string; readonly isa: Isa },
-): Promise<Machine> {
-  const { processor, threads } = place;
-  const now = await machineOf(isa, { threads, fresh: true });
-  const known = Database.read(file).machine(place);
-  const flopsPerSecond = Math.max(now.flopsPerSecond, known?.flopsPerSecond ?? 0);
-  const bytesPerSecond = Math.max(now.bytesPerSecond, known?.bytesPerSecond ?? 0);
-  const measured = new Date().toISOString();
-  const rates = { processor, isa: isa.name, threads, flopsPerSecond, bytesPerSecond, measured };
-  if (now.measured) update(file, (database) => database.addMachine(rates));
-  return { ...now, flopsPerSecond, bytesPerSecond };
 }
 
 /** A distinct call with all that is known of it. */
@@ -221,12 +204,19 @@ class Tuner {
     if (this.#stopped || left < LEAST_SECONDS) return plain;
     const share = job.weight / at.waiting.reduce((sum, { weight }) => sum + weight, 0);
     const seconds = Math.min(left, Math.max(LEAST_SECONDS, left * share));
+    // A slow machine must not hold up all that waits behind this call.
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), 1000 * (GRACE.factor * seconds + GRACE.seconds));
+    const signals = options.signal === undefined ? [] : [options.signal];
+    const signal = AbortSignal.any([limit.signal, ...signals]);
     try {
-      return await this.#search(job, { ...at, seconds, plain });
+      return await this.#search(job, { ...at, seconds, plain, signal });
     } catch (error) {
-      if (options.signal?.aborted !== true) throw error;
-      this.#stopped = true;
+      if (!signal.aborted) throw error;
+      this.#stopped = options.signal?.aborted === true;
       return plain;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -246,11 +236,12 @@ class Tuner {
 
   async #search(
     job: Job,
-    { number, waiting, seconds, plain }: {
+    { number, waiting, seconds, plain, signal }: {
       readonly number: number;
       readonly waiting: readonly Job[];
       readonly seconds: number;
       readonly plain: TunedCall;
+      readonly signal: AbortSignal;
     },
   ): Promise<TunedCall> {
     const { options } = this.#tools;
@@ -262,20 +253,20 @@ class Tuner {
     const total = number - 1 + waiting.length;
     const label = `[${number}/${total}] ${plain.op} ${plain.shape}`;
     options.onProgress?.(`${label}: ${1 + space.others.length} candidates`);
-    await using measurer = this.#measurer(job);
+    await using measurer = this.#measurer(job, signal);
     const outcome = await search(space, {
       measurer,
       seconds,
       // A batch is not begun where the last would not have ended in time.
       expired: () => performance.now() + longest > end,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      signal,
       onBatch: (outcome) => {
         longest = performance.now() - lap;
         lap = performance.now();
         options.onProgress?.(`${label}: ${describe(outcome)}, ${this.#left()} left`);
       },
     });
-    options.signal?.throwIfAborted();
+    signal.throwIfAborted();
     this.#pairs.push(...outcome.pairs);
     const found = {
       candidates: 1 + space.others.length,
@@ -319,8 +310,8 @@ class Tuner {
       .slice(0, MOST_HINTS).map(({ values }) => values);
   }
 
-  #measurer(job: Job): NativeMeasurer {
-    const { plan, program, folder, options: { seed = 0, signal } } = this.#tools;
+  #measurer(job: Job, signal: AbortSignal): NativeMeasurer {
+    const { plan, program, folder, options: { seed = 0 } } = this.#tools;
     return new NativeMeasurer(job.planned, {
       isa: plan.target.isa,
       threads: plan.threads,
