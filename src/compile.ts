@@ -32,6 +32,7 @@ import {
   referenceTarget,
 } from "./targets/reference/target.ts";
 import type { Isa, Machine } from "./targets/target.ts";
+import { openChoice } from "./tune/choose.ts";
 
 /** What {@linkcode compile} takes beside the description. */
 export interface CompileOptions {
@@ -47,6 +48,10 @@ export interface CompileOptions {
   readonly emit?: string;
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
+  /** false: the kernels' defaults, whatever was tuned. Default true. */
+  readonly tuned?: boolean;
+  /** File of tuned values, where the default one is not meant. */
+  readonly database?: string;
   readonly onProgress?: (text: string) => void;
 }
 
@@ -62,6 +67,8 @@ export interface Compiled {
   readonly warm: boolean;
   /** Texts that `emit` asked for. */
   readonly printed: readonly string[];
+  /** What a person should know, a line each: where values come from. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -87,7 +94,10 @@ export async function compile(
   });
   const interpreted = targetName === "reference";
   const target = interpreted ? referenceTarget : cpuTarget(isa);
-  const calls = select(graph, target);
+  const choice = interpreted || options.tuned === false
+    ? undefined
+    : openChoice(options.database, { isa: target.isa, threads });
+  const calls = select(graph, target, choice === undefined ? {} : { choose: choice.choose });
   timer.lap("select");
   const placement = interpreted ? interpretedPlacement(graph) : place(graph, calls, threads);
   timer.lap("place");
@@ -124,6 +134,7 @@ export async function compile(
     seconds: timer.seconds,
     warm,
     printed,
+    notes: choice?.say() ?? [],
   };
 }
 

@@ -148,6 +148,17 @@ export const FLAGS = {
   },
   pool: { flags: "--pool", meaning: "Print what the thread pool costs between kernels" },
   apart: { flags: "--apart", meaning: "Measure in this process and print the figures as JSON" },
+  database: {
+    flags: "--db <file>",
+    meaning: "File of tuned values (default: in the cache folder)",
+  },
+  defaults: { flags: "--no-tuned", meaning: "Take the kernels' defaults, whatever was tuned" },
+  minutes: { flags: "--minutes <n>", meaning: "Time limit of tuning" },
+  kernels: { flags: "--kernels <glob>", meaning: "Tune these kernels only, as linear*" },
+  again: { flags: "--again", meaning: "Tune what has tuned values already, too" },
+  exportTo: { flags: "--export <file>", meaning: "Write the tuned values to a file of their own" },
+  importFrom: { flags: "--import <file>", meaning: "Take over tuned values from a file" },
+  prune: { flags: "--prune", meaning: "Drop values of kernels or compilers that have changed" },
 } as const;
 
 /**

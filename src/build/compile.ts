@@ -110,7 +110,9 @@ export async function buildExecutable(source: Source, options: BuildOptions): Pr
   if (cache.has(entry)) return entry;
   const temporary = cache.temporary(entry);
   try {
-    const args = ["-pthread", ...objects, "-o", temporary];
+    // dlopen lies in libdl where the C library is old; elsewhere that is empty.
+    const libraries = Deno.build.os === "linux" ? ["-ldl"] : [];
+    const args = ["-pthread", ...objects, ...libraries, "-o", temporary];
     await runCompiler(toolchain, { args, file: source.file, signal: options.signal });
     cache.publish(temporary, entry);
   } finally {

@@ -21,6 +21,8 @@ export function compileCommand(): PlainCommand {
     .addOption(option.out())
     .addOption(option.emit())
     .addOption(option.time())
+    .addOption(option.database())
+    .addOption(option.defaults())
     .addOption(option.json())
     .action(async (spec, flags) => {
       const began = performance.now();

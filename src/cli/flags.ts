@@ -59,6 +59,15 @@ export const option = {
   modelDtype: () =>
     new Option(FLAGS.modelDtype.flags, FLAGS.modelDtype.meaning)
       .choices(FLAGS.modelDtype.choices).default(FLAGS.modelDtype.default),
+  database: () => new Option(FLAGS.database.flags, FLAGS.database.meaning),
+  defaults: () => new Option(FLAGS.defaults.flags, FLAGS.defaults.meaning),
+  minutes: () =>
+    new Option(FLAGS.minutes.flags, FLAGS.minutes.meaning).argParser(minutes).default(10),
+  kernels: () => new Option(FLAGS.kernels.flags, FLAGS.kernels.meaning).default("*"),
+  again: () => new Option(FLAGS.again.flags, FLAGS.again.meaning),
+  exportTo: () => new Option(FLAGS.exportTo.flags, FLAGS.exportTo.meaning),
+  importFrom: () => new Option(FLAGS.importFrom.flags, FLAGS.importFrom.meaning),
+  prune: () => new Option(FLAGS.prune.flags, FLAGS.prune.meaning),
   profile: () => new Option(FLAGS.profile.flags, FLAGS.profile.meaning),
   trace: () => new Option(FLAGS.trace.flags, FLAGS.trace.meaning),
   vary: () => new Option(FLAGS.vary.flags, FLAGS.vary.meaning).choices(FLAGS.vary.choices),
@@ -101,6 +110,12 @@ function nonNegative(text: string): number {
   if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
     throw new InvalidArgumentError("Give a number from 0.");
   }
+  return value;
+}
+
+function minutes(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 10_000)) throw new InvalidArgumentError("Give minutes above 0.");
   return value;
 }
 

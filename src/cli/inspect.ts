@@ -18,6 +18,8 @@ export function inspectCommand(): PlainCommand {
     .addOption(option.isa())
     .addOption(option.threads())
     .addOption(option.weights())
+    .addOption(option.database())
+    .addOption(option.defaults())
     .addOption(option.json())
     .action(async (spec, flags) => {
       const loaded = await loadSpec(userPath(spec));

@@ -46,6 +46,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./unpack.ts")).unpackCommand(),
   },
   {
+    name: "tune",
+    summary: "Search the fastest values of each kernel's parameters on this machine",
+    load: async () => (await import("./tune.ts")).tuneCommand(),
+  },
+  {
     name: "demo",
     summary: "Compile, fine-tune and try the small model in this repository, in two minutes",
     load: async () => (await import("./demo.ts")).demoCommand(),

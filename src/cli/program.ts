@@ -26,6 +26,8 @@ export interface CompileFlags {
   readonly out?: string | undefined;
   readonly emit?: string | undefined;
   readonly build?: boolean;
+  readonly tuned?: boolean | undefined;
+  readonly db?: string | undefined;
 }
 
 /** What a generated trainer.ts exports. */
@@ -48,7 +50,7 @@ export interface Program {
  * @param flags Target, instruction set, threads, folders
  */
 export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Promise<Compiled> {
-  const { target, isa, weights, out, emit, build = true } = flags;
+  const { target, isa, weights, out, emit, build = true, tuned = true, db } = flags;
   const outDir = out === undefined
     ? join(ROOT, "generated", `${loaded.spec.name}-${target}`)
     : userPath(out);
@@ -56,16 +58,20 @@ export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Prom
   const { compile } = await import("../compile.ts");
   const status = new Status();
   try {
-    return await compile(loaded, {
+    const compiled = await compile(loaded, {
       target,
       isa,
       threads: threadCount(flags.threads),
       outDir,
       build,
+      tuned,
       onProgress: (text) => status.show(text),
       ...(weights === undefined ? {} : { weights: userPath(weights) }),
       ...(emit === undefined ? {} : { emit }),
+      ...(db === undefined ? {} : { database: userPath(db) }),
     });
+    for (const text of compiled.notes) note(aside(text));
+    return compiled;
   } catch (error) {
     throw await blameSpec(error, loaded);
   } finally {

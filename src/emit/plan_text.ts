@@ -4,7 +4,7 @@
  */
 import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Machine } from "../targets/target.ts";
+import type { Isa, Machine } from "../targets/target.ts";
 
 /** The plan's figures, as data. */
 export interface PlanSummary {
@@ -52,7 +52,8 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
   const trainedTensors = plan.graph.tensors.filter((tensor) =>
     tensor.role === "parameter" && tensor.view !== undefined
   );
-  const kernels = usesOf(plan.calls, machine);
+  const on = { isa: plan.target.isa, machine };
+  const kernels = usesOf(plan.calls, on);
   const inStep = plan.calls.filter(({ phase }) => phase !== "logits");
   return {
     name: plan.info.name,
@@ -69,24 +70,29 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
       ? 0
       : weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     peak: plan.peak,
-    predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, machine).seconds, 0),
+    predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, on).seconds, 0),
     machine,
     kernels,
   };
 }
 
-/** A call's predicted time: the longer of its arithmetic at peak and its traffic at full bandwidth. */
+/** A call's predicted time, and which of arithmetic at peak and traffic at full bandwidth takes longer. */
 function predict(
   { call, kernel, values }: PlannedCall,
-  machine: Machine,
+  { isa, machine }: On,
 ): { seconds: number; bound: "compute" | "memory" } {
   const { flops, bytes } = kernel.traffic(call, values);
   const compute = flops / machine.flopsPerSecond;
-  const memory = bytes / machine.bytesPerSecond;
-  return { seconds: Math.max(compute, memory), bound: compute >= memory ? "compute" : "memory" };
+  const bound = compute >= bytes / machine.bytesPerSecond ? "compute" : "memory";
+  return { seconds: kernel.predict(call, values, { isa, machine }), bound };
 }
 
-function usesOf(calls: readonly PlannedCall[], machine: Machine): KernelUse[] {
+interface On {
+  readonly isa: Isa;
+  readonly machine: Machine;
+}
+
+function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
   const uses = new Map<string, KernelUse>();
   for (const planned of calls) {
     const { call, kernel, values } = planned;
@@ -95,7 +101,7 @@ function usesOf(calls: readonly PlannedCall[], machine: Machine): KernelUse[] {
     const fused = call.epilogue.join("+");
     const key = [call.node.op, dims, tunables, fused].join("|");
     const before = uses.get(key);
-    const { seconds, bound } = predict(planned, machine);
+    const { seconds, bound } = predict(planned, on);
     uses.set(key, {
       kernel: kernel.name,
       op: call.node.op,

@@ -71,8 +71,14 @@ export interface Kernel {
   readonly defaults: (call: KernelCall, isa: Isa) => Tunables;
   /** Whether values fit the registers and the shape. */
   readonly legal: (values: Tunables, isa: Isa, call: KernelCall) => boolean;
-  /** Floating-point operations and bytes moved, from which time is predicted. */
+  /** Floating-point operations and bytes moved. */
   readonly traffic: (call: KernelCall, values: Tunables) => { flops: number; bytes: number };
+  /** Seconds of the call with these values on a machine: ranks candidates before any is built. */
+  readonly predict: (
+    call: KernelCall,
+    values: Tunables,
+    on: { readonly isa: Isa; readonly machine: Machine },
+  ) => number;
   /** Bytes of scratch for each thread, and shared by all threads of the call. */
   readonly workspace: (
     call: KernelCall,

@@ -31,7 +31,8 @@ export function seeded(seed: number): () => number {
 
 type Extents = Readonly<Record<string, number>>;
 
-interface Draft {
+/** What {@linkcode makeCase} makes a case of. */
+export interface Draft {
   readonly op: string;
   readonly extents: Extents;
   readonly attributes?: Record<string, Attribute>;
@@ -94,7 +95,12 @@ function fill(name: string, shape: readonly number[], draft: Draft, random: () =
   }
 }
 
-function make(draft: Draft, seed: number): OpCase {
+/**
+ * A case with values of a seed.
+ * @param draft Op, extents, attributes, what is left out
+ * @param seed Any whole number
+ */
+export function makeCase(draft: Draft, seed: number): OpCase {
   const { op, extents, attributes = {}, omit = [], outputs = [] } = draft;
   const random = seeded(seed);
   const shapes: Record<string, readonly number[]> = {};
@@ -217,7 +223,7 @@ const DRAFTS: readonly Draft[] = [
 ];
 
 /** All cases; every op has one. */
-export const CASES: readonly OpCase[] = DRAFTS.map((draft, i) => make(draft, i + 1));
+export const CASES: readonly OpCase[] = DRAFTS.map((draft, i) => makeCase(draft, i + 1));
 
 const missing = OPS.filter(({ name }) => !CASES.some(({ op }) => op === name));
 if (missing.length > 0) {

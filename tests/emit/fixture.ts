@@ -39,6 +39,7 @@ function kernel(name: string, context: Record<string, unknown> = {}): Kernel {
     defaults: () => ({}),
     legal: () => true,
     traffic: () => ({ flops: 0, bytes: 0 }),
+    predict: () => 0,
     workspace: () => ({ perThread: 64, shared: 64 }),
     context: () => context,
   };

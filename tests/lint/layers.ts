@@ -23,7 +23,9 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   passes: ["methods", "ops", "targets", "graph", "spec", "formats", "errors"],
   emit: ["methods", "ops", "targets", "graph", "spec", "errors", "types:train"],
   build: ["targets", "knobs", "errors", "train"],
+  tune: ["emit", "build", "targets", "formats", "graph", "knobs", "errors"],
   compile: [
+    "tune",
     "passes",
     "emit",
     "build",
@@ -34,7 +36,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "spec",
     "errors",
   ],
-  cli: ["compile", "build", "spec", "formats", "train", "knobs", "errors"],
+  cli: ["compile", "tune", "build", "spec", "formats", "train", "knobs", "errors"],
   mod: ["spec"],
 };
 

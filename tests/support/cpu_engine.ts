@@ -12,7 +12,7 @@ import { emitSchedule } from "../../src/emit/schedule.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { constantValues } from "../../src/graph/recipes.ts";
 import { place } from "../../src/passes/place.ts";
-import { select } from "../../src/passes/select.ts";
+import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
 import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { type IsaName, isasOf } from "../../src/targets/cpu/isas.ts";
@@ -29,6 +29,8 @@ export interface CpuOptions {
   readonly vocabSize: number;
   readonly isa: IsaName;
   readonly threads: number;
+  /** Values of tunables; a kernel's defaults where it gives none. */
+  readonly choose?: Chooser;
 }
 
 /**
@@ -37,9 +39,9 @@ export interface CpuOptions {
  * @param options Instruction set and threads
  */
 export function planFor(graph: Graph, options: CpuOptions): Plan {
-  const { spec, vocabSize, isa, threads } = options;
+  const { spec, vocabSize, isa, threads, choose } = options;
   const target = cpuTarget(isa);
-  const calls = select(graph, target);
+  const calls = select(graph, target, choose === undefined ? {} : { choose });
   const placement = place(graph, calls, threads);
   verifyPlan(graph, calls, { ...placement, threads });
   const { arenaBytes } = placement;

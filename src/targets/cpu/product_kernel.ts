@@ -12,6 +12,7 @@ import {
   tilesFit,
   tilesOf,
 } from "./gemm_tiles.ts";
+import { predictProduct } from "./predict.ts";
 
 /** What a product kernel says beside its name. */
 export interface ProductOptions {
@@ -41,6 +42,12 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
     defaults: (call, isa) => defaultTiles(product(call), isa),
     legal: tilesFit,
     traffic,
+    predict: (call, values, { isa, machine }) =>
+      predictProduct(product(call), tilesOf(product(call), values, isa), {
+        isa,
+        machine,
+        bytes: operandBytes(call),
+      }),
     workspace: (call, values, isa) => ({
       perThread: tilesOf(product(call), values, isa).scratch,
       shared: 0,

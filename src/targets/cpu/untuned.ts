@@ -7,6 +7,7 @@ import { costText } from "./gemm_tiles.ts";
 import { invariant } from "../../errors.ts";
 import { bytesOf } from "../../graph/graph.ts";
 import { opOf } from "../../ops/mod.ts";
+import { byRoofline } from "../roofline.ts";
 import type { Kernel, KernelCall } from "../target.ts";
 
 /** What an untuned kernel may say beside its name. */
@@ -32,6 +33,7 @@ export function untuned(name: string, options: UntunedOptions = {}): Kernel {
     defaults: () => ({}),
     legal: () => true,
     traffic,
+    predict: byRoofline(traffic),
     workspace: (call) => ({ perThread: 0, shared: options.shared?.(call) ?? 0 }),
     context: (call) => ({ work: workOf(call), ...options.context?.(call) }),
   };

@@ -5,7 +5,8 @@
 import { elements, type Graph } from "../../graph/graph.ts";
 import { opOf, OPS } from "../../ops/mod.ts";
 import type { Placement } from "../plan.ts";
-import type { Kernel, Machine, Target } from "../target.ts";
+import { byRoofline } from "../roofline.ts";
+import type { Kernel, KernelCall, Machine, Target } from "../target.ts";
 
 /** Bytes of a float64. */
 const FLOAT_BYTES = 8;
@@ -18,10 +19,8 @@ const interpret: Kernel = {
   tunables: {},
   defaults: () => ({}),
   legal: () => true,
-  traffic: (call) => ({
-    flops: opOf(call.node.op).cost(call.dims, { ...call.attributes }).flops,
-    bytes: call.operands.reduce((sum, { tensor }) => sum + FLOAT_BYTES * elements(tensor.shape), 0),
-  }),
+  traffic,
+  predict: byRoofline(traffic),
   workspace: () => ({ perThread: 0, shared: 0 }),
   context: () => ({}),
 };
@@ -57,5 +56,12 @@ export function interpretedPlacement(graph: Graph): Placement {
     arenaBytes: bytes,
     scratch: { perThread: 0, shared: 0, offset: 0 },
     peak: { "values of all tensors": bytes },
+  };
+}
+
+function traffic(call: KernelCall): { flops: number; bytes: number } {
+  return {
+    flops: opOf(call.node.op).cost(call.dims, { ...call.attributes }).flops,
+    bytes: call.operands.reduce((sum, { tensor }) => sum + FLOAT_BYTES * elements(tensor.shape), 0),
   };
 }

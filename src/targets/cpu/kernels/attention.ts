@@ -3,6 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
+import { byRoofline } from "../../roofline.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import { traffic, workOf } from "../untuned.ts";
 
@@ -140,6 +141,7 @@ export const attention: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
+  predict: byRoofline(traffic),
   workspace(call, values, isa) {
     const { headDim, rowStride, keyTile, columns } = attentionExtents(call, values, isa);
     const perThread = scratchBytes([

@@ -3,6 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
+import { byRoofline } from "../../roofline.ts";
 import type { Kernel } from "../../target.ts";
 import { traffic } from "../untuned.ts";
 import {
@@ -26,6 +27,7 @@ export const attentionBackward: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
+  predict: byRoofline(traffic),
   workspace(call, values, isa) {
     const extents = attentionExtents(call, values, isa);
     const { headDim, paddedDim, rowStride, keyTile, columns } = extents;

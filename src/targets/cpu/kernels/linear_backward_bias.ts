@@ -3,6 +3,7 @@
  * @module
  */
 import { costText, dimOf, operandBytes } from "../gemm_tiles.ts";
+import { byRoofline } from "../../roofline.ts";
 import type { Kernel, KernelCall } from "../../target.ts";
 
 /** dbias[O] += Σ_t dy[t]. */
@@ -13,6 +14,7 @@ export const linearBackwardBias: Kernel = {
   defaults: () => ({}),
   legal: () => true,
   traffic,
+  predict: byRoofline(traffic),
   workspace: () => ({ perThread: 0, shared: 0 }),
   context(call) {
     const { flops, bytes } = traffic(call);

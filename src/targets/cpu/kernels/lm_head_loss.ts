@@ -14,7 +14,8 @@ import {
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
-import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
+import { predictProduct } from "../predict.ts";
+import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
 export const lmHeadLoss: Kernel = {
@@ -28,6 +29,7 @@ export const lmHeadLoss: Kernel = {
   }),
   legal: tilesFit,
   traffic,
+  predict,
   workspace(call, values, isa) {
     const layout = layoutOf(call, values, isa);
     return { perThread: layout.perThread, shared: layout.shared };
@@ -77,6 +79,22 @@ function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
     perThread: packed + roundUp(4 * T, 64),
     shared: roundUp(4 * rows * D, 64) + 4 * rows * stride,
   };
+}
+
+/** The products of a chunk of rows, for all chunks. */
+function predict(
+  call: KernelCall,
+  values: Tunables,
+  { isa, machine }: { readonly isa: Isa; readonly machine: Machine },
+): number {
+  const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
+  const { rows, logits, dx, dweight } = layoutOf(call, values, isa);
+  const bytes = operandBytes(call) * rows / T + 2 * 4 * rows * V;
+  const at = { isa, machine, bytes };
+  const chunk = predictProduct({ m: rows, n: V, k: D }, logits, at) +
+    predictProduct({ m: rows, n: D, k: V }, dx, at) +
+    (dweight === undefined ? 0 : predictProduct({ m: V, n: D, k: rows }, dweight, at));
+  return Math.ceil(T / rows) * chunk;
 }
 
 function traffic(call: KernelCall): { flops: number; bytes: number } {

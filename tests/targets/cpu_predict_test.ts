@@ -1,0 +1,37 @@
+/**
+ * Predicted time of products: what must cost more is predicted to cost more.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { tilesOf } from "../../src/targets/cpu/gemm_tiles.ts";
+import { ISAS } from "../../src/targets/cpu/isas.ts";
+import { predictProduct } from "../../src/targets/cpu/predict.ts";
+import type { Tunables } from "../../src/targets/target.ts";
+import { MACHINE } from "../tune/support.ts";
+
+const GOOD: Tunables = { mr: 6, nv: 2, kc: 256, mc: 96, nc: 384 };
+const SHAPE = { m: 1920, n: 1536, k: 512 };
+
+function predicted(values: Tunables = {}, shape: Partial<typeof SHAPE> = {}, bytes = 0): number {
+  const isa = ISAS.avx2;
+  const product = { ...SHAPE, ...shape };
+  const tiles = tilesOf(product, { ...GOOD, ...values }, isa);
+  return predictProduct(product, tiles, { isa, machine: MACHINE, bytes });
+}
+
+Deno.test("a product is predicted near its peak, and never below its traffic", () => {
+  const ideal = 2 * SHAPE.m * SHAPE.n * SHAPE.k / MACHINE.flopsPerSecond;
+  assert.ok(predicted() > ideal && predicted() < 1.25 * ideal, `${predicted() / ideal}`);
+  assert.equal(predicted({}, {}, 1e12), 1e12 / MACHINE.bytesPerSecond);
+});
+
+Deno.test("waste is predicted: edges, small register tiles, cut sums, panels beyond the caches", () => {
+  // 1921 rows need another strip of 6 a thread; 1537 columns another panel of 16.
+  assert.ok(predicted({}, { m: 1921 }) > predicted());
+  assert.ok(predicted({}, { m: 1921 }) <= predicted({}, { m: 1932 }));
+  assert.ok(predicted({}, { n: 1537 }) > predicted());
+  assert.ok(predicted({ mr: 4, nv: 1 }) > 1.1 * predicted());
+  assert.ok(predicted({ kc: 128 }) > predicted(), "four passes over C cost more than two");
+  assert.ok(predicted({ kc: 512, nv: 4, mr: 2 }) > predicted({ kc: 512, nv: 2, mr: 6 }));
+  assert.ok(predicted({ nc: 64 }) > predicted(), "A is packed for every slab of columns");
+});
