@@ -55,6 +55,25 @@ export function planFor(graph: Graph, options: CpuOptions): Plan {
 }
 
 /**
+ * What the engine itself reads and writes, for graphs that are no model.
+ * @param graph The graph
+ * @param T Tokens of a batch
+ */
+export function declareTrainerTensors(graph: Graph, T: number): void {
+  for (const name of ["input_ids", "labels", "segment_ids"]) {
+    graph.tensor({ name, dtype: "i32", shape: [T], role: "input" });
+  }
+  for (const [name, extent] of [["loss_scale", 1], ["hyper", 5]] as const) {
+    graph.tensor({ name, dtype: "f32", shape: [extent], role: "input" });
+  }
+  graph.tensor({ name: "rows", dtype: "i32", shape: [1], role: "input" });
+  for (const name of ["loss", "norm"]) {
+    graph.tensor({ name, dtype: "f32", shape: [1], role: "output" });
+  }
+  graph.tensor({ name: "gradients", dtype: "f32", shape: [1], role: "gradient" });
+}
+
+/**
  * An engine for a plan, its constants filled, everything else NaN or 0.
  * @param plan The plan
  */

@@ -9,7 +9,7 @@ import { opOf } from "../../src/ops/mod.ts";
 import type { NativeEngine } from "../../src/train/native_engine.ts";
 import { CASES, type OpCase } from "../cases/mod.ts";
 import { assertClose } from "../support/compare.ts";
-import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
+import { declareTrainerTensors, HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { smallSpec } from "../support/small_model.ts";
 
 const TOLERANCE = 2e-5;
@@ -36,7 +36,7 @@ for (const isa of HERE) {
       Deno.test(`cpu ${isa} ${storage}, ${threads} threads: every op case meets its reference`, async () => {
         const cases = CASES.filter((c) => storage === "f32" || takesBf16(c));
         const graph = new Graph("cases");
-        declareTrainerTensors(graph);
+        declareTrainerTensors(graph, BATCH.labels.length);
         const placed = cases.map((c, i) => placeCase(graph, c, { i, storage }));
         const plan = planFor(graph, { spec: smallSpec(), vocabSize: 67, isa, threads });
         const engine = await openPlan(plan);
@@ -50,22 +50,6 @@ for (const isa of HERE) {
       });
     }
   }
-}
-
-/** What the engine itself reads and writes; no case does. */
-function declareTrainerTensors(graph: Graph): void {
-  const T = BATCH.labels.length;
-  for (const name of ["input_ids", "labels", "segment_ids"]) {
-    graph.tensor({ name, dtype: "i32", shape: [T], role: "input" });
-  }
-  for (const [name, extent] of [["loss_scale", 1], ["hyper", 5]] as const) {
-    graph.tensor({ name, dtype: "f32", shape: [extent], role: "input" });
-  }
-  graph.tensor({ name: "rows", dtype: "i32", shape: [1], role: "input" });
-  for (const name of ["loss", "norm"]) {
-    graph.tensor({ name, dtype: "f32", shape: [1], role: "output" });
-  }
-  graph.tensor({ name: "gradients", dtype: "f32", shape: [1], role: "gradient" });
 }
 
 function takesBf16(c: OpCase): boolean {
