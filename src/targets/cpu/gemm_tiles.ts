@@ -46,8 +46,8 @@ export interface Tiles {
 
 /**
  * Default tile sizes: a register tile that fills the registers; slices of k long enough that the cost of a tile's start
- * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B and C's
- * tiles share an L2 cache of 512 KB; all columns of C at once where they are few, so that A comes from memory once.
+ * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
+ * and C's tiles share an L2 cache of 512 KB.
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
@@ -58,8 +58,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
       ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
       : { mr: narrow ? 12 : 6, nv: narrow ? 1 : 2 })
     : (isa.lanes < 8 ? { mr: 8, nv: narrow ? 1 : 3 } : { mr: 12, nv: narrow ? 1 : 2 });
-  const nc = product.n > 384 && product.n <= 768 ? (product.n <= 576 ? 576 : 768) : 384;
-  return { ...registerTile, kc: 768, mc: 24, nc, unroll: 4, fetch: 7 };
+  return { ...registerTile, kc: 768, mc: 24, nc: 384, unroll: 4, fetch: 7 };
 }
 
 /**

@@ -27,21 +27,22 @@ export const lmHeadLoss: Kernel = {
   tunables: {
     ...TILE_TUNABLES,
     logits_kc: [192, 256, 384, 512, 768, 1024, 1536],
-    logits_mc: [24, 48, 96, 144, 192, 264, 516],
+    logits_mc: [24, 48, 96, 132, 192, 264, 516],
     logits_nc: [32, 64, 96, 192, 384],
     rows: [32, 64, 96, 128, 192, 256, 384, 512],
   },
   /**
-   * A chunk's rows of x fit the L2 cache, so they are one block, and few columns of W are packed at a time. dx takes shorter slices of
-   * the vocabulary, since W's rows and the logits both come from memory.
+   * dx takes all columns at once where they are few, so that logits come from memory once, and short slices of the
+   * vocabulary. The logits take a few columns of W and many rows at a time, since the rows of x stay in the caches.
    */
   defaults: (call, isa) => ({
     ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
     kc: 512,
     mc: 48,
+    nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
-    logits_mc: 264,
-    logits_nc: 32,
+    logits_mc: 132,
+    logits_nc: 96,
     rows: 256,
   }),
   legal: tilesFit,
