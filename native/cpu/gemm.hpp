@@ -4,7 +4,7 @@
 //
 //   micro-kernel   MR x NR sums in registers; per k one row of NR values of B and MR single values of A
 //   over rows      the strips of an MC x KC block of A, which stays in the L2 cache
-//   over columns   the panels [KC][NR] of B, each from the L1 and L2 caches
+//   over columns   the panels [KC][NR] of B, each from the L1 and L2 caches, packed when the first block of A comes to it
 //   over blocks    MC rows at a time
 //   over K         KC at a time; sums then rest in the float32 result in between
 //   over columns   NC at a time: this much of B is packed, by each thread for itself
@@ -23,9 +23,11 @@
 
 namespace pacac {
 
-/// Sizes of a product's tiles. NV is in vectors, the others in elements.
-template <int mr, int nv, int kc, int mc, int nc>
+/// Sizes of a product's tiles. NV is in vectors, the others in elements. kFetch adds up what is asked for ahead of its
+/// use: 1 what the next panel of B is packed from, 2 the tile of C, 4 the next block of A.
+template <int mr, int nv, int kc, int mc, int nc, int unroll = 4, int fetch = 0>
 struct Tiles {
+  static constexpr int kUnroll = unroll, kFetch = fetch;
   static constexpr int MR = mr, NV = nv, NR = nv * Vec::lanes;
   static constexpr int KC = kc, MC = mc / mr * mr, NC = nc / NR * NR;
   static_assert(mr >= 1 && nv >= 1 && kc >= 1 && mc >= mr && nc >= NR);
@@ -35,31 +37,54 @@ struct Tiles {
   static constexpr std::int64_t kScratch = kPackedB + kPackedA;
 };
 
-/// sum[r][v] += Σ_k a[r * row_step + k * k_step] * b[k * NR + v * lanes …] over `count` values of k.
-template <int R, int NV, std::int64_t row_step, std::int64_t k_step>
-[[gnu::always_inline]] inline void multiply_add(const float* a, const float* b, std::int64_t count, Vec (&sum)[R][NV]) {
+/// One step of k: sum[r][v] += a[r * row_step] * b[v * lanes …].
+template <int R, int NV, std::int64_t row_step, class E>
+[[gnu::always_inline]] inline void multiply_add(const float* a, const E* b, Vec (&sum)[R][NV]) {
+  Vec row[NV];
+  for (int v = 0; v < NV; v++) row[v] = load(b + v * Vec::lanes);
+  for (int r = 0; r < R; r++) {
+    const Vec value = broadcast(a[r * row_step]);
+    for (int v = 0; v < NV; v++) sum[r][v] = fma(value, row[v], sum[r][v]);
+  }
+}
+
+/// sum[r][v] += Σ_k a[r * row_step + k * k_step] * b[k * b_step + v * lanes …] over `count` values of k. (The compiler keeps
+/// all sums in registers when it unrolls by itself, and does not when the steps are written out; a pragma takes no template argument.)
+template <int unroll, int R, int NV, std::int64_t row_step, std::int64_t k_step, std::int64_t b_step, class E>
+[[gnu::always_inline]] inline void multiply_add(const float* a, const E* b, std::int64_t count, Vec (&sum)[R][NV]) {
+  if constexpr (unroll == 1) {
+#pragma GCC unroll 1
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+  } else if constexpr (unroll == 2) {
+#pragma GCC unroll 2
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+  } else if constexpr (unroll == 4) {
 #pragma GCC unroll 4
-  for (std::int64_t k = 0; k < count; k++) {
-    Vec row[NV];
-    for (int v = 0; v < NV; v++) row[v] = load(b + v * Vec::lanes);
-    for (int r = 0; r < R; r++) {
-      const Vec value = broadcast(a[r * row_step]);
-      for (int v = 0; v < NV; v++) sum[r][v] = fma(value, row[v], sum[r][v]);
-    }
-    a += k_step;
-    b += NV * Vec::lanes;
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+  } else {
+    static_assert(unroll == 8);
+#pragma GCC unroll 8
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
   }
 }
 
 /// One tile: R rows from `row`, one panel of columns from `column`, of which `columns` exist.
-template <int R, int NV, class A, class Store>
+template <class T, int R, class A, class Store>
 [[gnu::noinline]] void tile(const float* a, const float* b, std::int64_t count, const Store& store, const Place& place,
                             std::int64_t columns) {
+  constexpr int NV = T::NV;
+  if constexpr ((T::kFetch & 2) != 0 && requires { store.address(place); }) {
+    for (int r = 0; r < R; r++) {
+      const auto* const c = store.address(Place{place.row + r, place.column, place.first});
+      __builtin_prefetch(c, 1);
+      __builtin_prefetch(c + NV * Vec::lanes - 1, 1);
+    }
+  }
   Vec sum[R][NV];
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) sum[r][v] = zero();
   }
-  multiply_add<R, NV, A::kRowStep, A::kStep>(a, b, count, sum);
+  multiply_add<T::kUnroll, R, NV, A::kRowStep, A::kStep, T::NR>(a, b, count, sum);
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) {
       const std::int64_t left = columns - v * Vec::lanes;
@@ -74,13 +99,13 @@ template <int R, int NV, class A, class Store>
 }
 
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
-template <int R, int NV, class A, class Store>
+template <class T, int R, class A, class Store>
 inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
                     const Place& place, std::int64_t columns) {
   if constexpr (R > 1) {
-    if (rows < R) return tile_of<R - 1, NV, A>(rows, a, b, count, store, place, columns);
+    if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
   }
-  tile<R, NV, A>(a, b, count, store, place, columns);
+  tile<T, R, A>(a, b, count, store, place, columns);
 }
 
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
@@ -95,17 +120,25 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
     const std::int64_t wide = smaller(T::NC, columns.end - n);
     for (std::int64_t k = 0; k < K; k += T::KC) {
       const std::int64_t deep = smaller(T::KC, K - k);
-      for (std::int64_t j = 0; j < wide; j += T::NR) {
-        b.template pack<T::NV>(packed_b + j * T::KC, k, deep, n + j, smaller(T::NR, wide - j));
-      }
       for (std::int64_t m = rows.begin; m < rows.end; m += T::MC) {
-        const std::int64_t high = smaller(T::MC, rows.end - m);
+        const std::int64_t high = smaller(T::MC, rows.end - m), strips = (high + T::MR - 1) / T::MR;
         const float* const block = a.block(packed_a, m, high, k, deep);
         for (std::int64_t j = 0; j < wide; j += T::NR) {
-          for (std::int64_t i = 0; i < high; i += T::MR) {
-            tile_of<T::MR, T::NV, A>(smaller(T::MR, high - i), block + i / T::MR * A::strip_step(deep),
-                                     packed_b + j * T::KC, deep, store, Place{m + i, n + j, k == 0},
-                                     smaller(T::NR, wide - j));
+          const std::int64_t exist = smaller(T::NR, wide - j);
+          float* const panel = packed_b + j * T::KC;
+          const bool fresh = m == rows.begin;
+          if (fresh) b.template pack<T::NV>(panel, k, deep, n + j, exist);
+          for (std::int64_t i = 0; i < strips; i++) {
+            if constexpr ((T::kFetch & 1) != 0) {
+              if (fresh) b.template fetch<T::NV>(k, deep, n + j + T::NR, Share{i, strips});
+            }
+            if constexpr ((T::kFetch & 4) != 0 && requires { a.fetch(m, high, k, deep, Share{}); }) {
+              const bool last = m + T::MC >= rows.end;
+              a.fetch(last ? rows.begin : m + T::MC, high, last ? k + T::KC : k, deep,
+                      Share{j / T::NR * strips + i, strips * ((wide + T::NR - 1) / T::NR)});
+            }
+            tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, deep, store,
+                                 Place{m + i * T::MR, n + j, k == 0}, exist);
           }
         }
         if constexpr (requires { store.finish(m, high, n, wide); }) {

@@ -11,6 +11,30 @@ namespace pacac {
 /// Floats between packed rows of A beyond their length, so that MR rows do not fall into one set of the L1 cache.
 constexpr std::int64_t kRowPadding = 16;
 
+/// A share of something: `index` of `count`.
+struct Share {
+  std::int64_t index, count;
+};
+
+/// Asks for a share of `rows` rows of `length` values, `stride` apart, to come into the L2 cache. They need not exist: no
+/// address is refused.
+template <class E>
+inline void fetch_rows(const E* from, std::int64_t offset, std::int64_t stride, std::int64_t rows, std::int64_t length,
+                       Share share) {
+  constexpr std::int64_t kLine = 64 / sizeof(E);
+  const std::int64_t lines = (length + kLine - 1) / kLine, all = rows * lines;
+  const std::int64_t begin = all * share.index / share.count, end = all * (share.index + 1) / share.count;
+  std::int64_t row = begin / lines, line = begin % lines;
+  for (std::int64_t i = begin; i < end; i++) {
+    const std::int64_t at = offset + row * stride + line * kLine;
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(at) * sizeof(E)), 0, 2);
+    if (++line == lines) {
+      line = 0;
+      row++;
+    }
+  }
+}
+
 /// to[i] = from[i] as float32, i < n.
 template <class E>
 inline void widen_row(float* to, const E* from, std::int64_t n) {
@@ -27,6 +51,10 @@ struct RowsInPlace {
   static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * stride; }
   const float* block(float*, std::int64_t m, std::int64_t, std::int64_t k, std::int64_t) const {
     return from + m * stride + k;
+  }
+  /// Asks for part of the block.
+  void fetch(std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep, Share share) const {
+    fetch_rows(from, m * stride + k, stride, high, deep, share);
   }
 };
 
@@ -136,32 +164,54 @@ struct Straight {
     }
     patch.straight(panel, NR, k, deep, n, wide);
   }
+  /// Asks for part of what pack() will read.
+  template <int NV>
+  void fetch(std::int64_t k, std::int64_t deep, std::int64_t n, Share share) const {
+    fetch_rows(from, k * stride + n, stride, deep, NV * Vec::lanes, share);
+  }
 };
 
-/// B[k,n] = from[n * stride + k], transposed in blocks of lanes x lanes.
+/// B[k,n] = from[n * stride + k], transposed in blocks.
 template <std::int64_t stride, class E, class Patch = NoPatch>
 struct Transposed {
   const E* from;
   Patch patch{};
   template <int NV>
   [[gnu::noinline]] void pack(float* panel, std::int64_t k, std::int64_t deep, std::int64_t n, std::int64_t wide) const {
-    constexpr int L = Vec::lanes, NR = NV * L;
+    constexpr int L = Vec::lanes, NR = NV * L, W = kBlockColumns<E>;
+    const E* const source = from + n * stride + k;
+    std::int64_t done = 0;
+    if (wide == NR) {
+      for (; done + W <= deep; done += W) {
+        for (int v = 0; v < NV; v++) {
+          transpose_block(source + v * L * stride + done, stride, panel + done * NR + v * L, NR);
+        }
+      }
+    }
     for (int v = 0; v < NV; v++) {
       const std::int64_t left = wide - v * L;
       const int rows = left >= L ? L : left > 0 ? static_cast<int>(left) : 0;
-      const E* const source = from + (n + v * L) * stride + k;
-      std::int64_t i = 0;
-      for (; i + L <= deep; i += L) {
-        Vec block[L];
-        transpose_load(source + i, stride, rows, block);
-        for (int j = 0; j < L; j++) store(panel + (i + j) * NR + v * L, block[j]);
-      }
-      for (; i < deep; i++) {
-        store(panel + i * NR + v * L, zero());
-        for (int j = 0; j < rows; j++) panel[i * NR + v * L + j] = to_float(source[j * stride + i]);
-      }
+      rest(panel + v * L, NR, source + v * L * stride, done, deep, rows);
     }
     patch.transposed(panel, NR, k, deep, n, wide);
+  }
+  /// Asks for part of what pack() will read.
+  template <int NV>
+  void fetch(std::int64_t k, std::int64_t deep, std::int64_t n, Share share) const {
+    fetch_rows(from, n * stride + k, stride, NV * Vec::lanes, deep, share);
+  }
+  /// Columns `done` … deep - 1 of one vector, with few rows or few columns.
+  static void rest(float* panel, int NR, const E* source, std::int64_t done, std::int64_t deep, int rows) {
+    std::int64_t i = done;
+    for (; i + Vec::lanes <= deep; i += Vec::lanes) {
+      Vec block[Vec::lanes];
+      transpose_load(source + i, stride, rows, block);
+      for (int j = 0; j < Vec::lanes; j++) store(panel + (i + j) * NR, block[j]);
+    }
+    for (; i < deep; i++) {
+      store(panel + i * NR, zero());
+      for (int j = 0; j < rows; j++) panel[i * NR + j] = to_float(source[j * stride + i]);
+    }
   }
 };
 

@@ -20,6 +20,7 @@ struct StoreRows {
   const Residual* residual = nullptr;
   const Bias* bias = nullptr;
 
+  const E* address(const Place& at) const { return to + at.row * N + at.column; }
   void whole(const Place& at, Vec sum) const {
     const std::int64_t i = at.row * N + at.column;
     if (!at.first) {
@@ -62,6 +63,7 @@ template <std::int64_t N>
 struct StoreScattered {
   float* to;
   const std::int32_t* rows;
+  const float* address(const Place& at) const { return to + rows[at.row] * N + at.column; }
   void whole(const Place& at, Vec sum) const {
     float* const c = to + rows[at.row] * N + at.column;
     store(c, at.first ? sum : sum + load(c));

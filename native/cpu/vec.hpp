@@ -9,7 +9,9 @@
 //   broadcast(x), zero(), + - * /, fma(a, b, c) = a * b + c, min, max, sqrt
 //                                      (min, max: where an operand is NaN, the second operand)
 //   sum(v), max_of(v)                  over lanes, in a fixed order
-//   transpose_load(p, stride, rows)    lanes x lanes block of float or bf16, transposed into an array
+//   transpose(row, out)                out[j] lane i = row[i] lane j, lanes x lanes
+//   load_pairs(p)                      2 lanes bf16 values as they are, two a lane; the values of a lane, widened, are then
+//   first_of_pairs(v), second_of_pairs(v)
 //   round_even(v), times_power_of_two(v, n)   what exp is made of
 #pragma once
 #include <cmath>
@@ -59,6 +61,34 @@ inline T round_to(float value) {
 #endif
 
 namespace pacac {
+
+/// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
+template <class T>
+inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)[Vec::lanes]) {
+  Vec row[Vec::lanes];
+  for (int i = 0; i < Vec::lanes; i++) row[i] = i < rows ? load(p + i * stride) : zero();
+  transpose(row, out);
+}
+
+/// to[j * step + i] = p[i * stride + j] for i < lanes and j < kBlockColumns: pairs of bf16 stay together until
+/// they are transposed, which takes half the shuffles.
+inline void transpose_block(const float* p, std::int64_t stride, float* to, std::int64_t step) {
+  Vec out[Vec::lanes];
+  transpose_load(p, stride, Vec::lanes, out);
+  for (int j = 0; j < Vec::lanes; j++) store(to + j * step, out[j]);
+}
+inline void transpose_block(const bf16* p, std::int64_t stride, float* to, std::int64_t step) {
+  Vec row[Vec::lanes], out[Vec::lanes];
+  for (int i = 0; i < Vec::lanes; i++) row[i] = load_pairs(p + i * stride);
+  transpose(row, out);
+  for (int j = 0; j < Vec::lanes; j++) {
+    store(to + 2 * j * step, first_of_pairs(out[j]));
+    store(to + (2 * j + 1) * step, second_of_pairs(out[j]));
+  }
+}
+/// Columns of one transpose_block.
+template <class E>
+constexpr int kBlockColumns = std::is_same_v<E, bf16> ? 2 * Vec::lanes : Vec::lanes;
 
 /// e^x in each lane, to about 1e-7 relative. -inf and very negative values give 0, large ones inf, NaN stays NaN.
 ///

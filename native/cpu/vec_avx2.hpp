@@ -79,14 +79,12 @@ inline Vec times_power_of_two(Vec a, Vec n) {
   return {_mm256_mul_ps(_mm256_mul_ps(a.v, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second))};
 }
 
-/// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
-template <class T>
-inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)[Vec::lanes]) {
-  __m256 row[8], pair[8], quad[8];
-  for (int i = 0; i < 8; i++) row[i] = i < rows ? load(p + i * stride).v : _mm256_setzero_ps();
+/// out[j] lane i = row[i] lane j.
+inline void transpose(const Vec (&row)[Vec::lanes], Vec (&out)[Vec::lanes]) {
+  __m256 pair[8], quad[8];
   for (int i = 0; i < 8; i += 2) {
-    pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-    pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+    pair[i] = _mm256_unpacklo_ps(row[i].v, row[i + 1].v);
+    pair[i + 1] = _mm256_unpackhi_ps(row[i].v, row[i + 1].v);
   }
   for (int i = 0; i < 8; i += 4) {
     quad[i] = _mm256_shuffle_ps(pair[i], pair[i + 2], 0x44);
@@ -98,6 +96,12 @@ inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)
     out[j].v = _mm256_permute2f128_ps(quad[j], quad[j + 4], 0x20);
     out[j + 4].v = _mm256_permute2f128_ps(quad[j], quad[j + 4], 0x31);
   }
+}
+
+inline Vec load_pairs(const bf16* p) { return {_mm256_loadu_ps(reinterpret_cast<const float*>(p))}; }
+inline Vec first_of_pairs(Vec a) { return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), 16))}; }
+inline Vec second_of_pairs(Vec a) {
+  return {_mm256_and_ps(a.v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
 }  // namespace pacac

@@ -66,18 +66,16 @@ inline Vec round_even(Vec a) { return {_mm512_maskz_roundscale_ps(0xffff, a.v, _
 /// a * 2^n for integers n.
 inline Vec times_power_of_two(Vec a, Vec n) { return {_mm512_maskz_scalef_ps(0xffff, a.v, n.v)}; }
 
-/// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
-template <class T>
-inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)[Vec::lanes]) {
+/// out[j] lane i = row[i] lane j.
+inline void transpose(const Vec (&row)[Vec::lanes], Vec (&out)[Vec::lanes]) {
   const __mmask16 all = 0xffff;
-  __m512 row[16], quad[16];
-  for (int i = 0; i < 16; i++) row[i] = i < rows ? load(p + i * stride).v : _mm512_setzero_ps();
+  __m512 quad[16];
   // Within each 128-bit quarter q, quad[4 g + j] holds column 4 q + j of rows 4 g … 4 g + 3.
   for (int i = 0; i < 16; i += 4) {
-    const __m512 a = _mm512_maskz_unpacklo_ps(all, row[i], row[i + 1]);
-    const __m512 b = _mm512_maskz_unpackhi_ps(all, row[i], row[i + 1]);
-    const __m512 c = _mm512_maskz_unpacklo_ps(all, row[i + 2], row[i + 3]);
-    const __m512 d = _mm512_maskz_unpackhi_ps(all, row[i + 2], row[i + 3]);
+    const __m512 a = _mm512_maskz_unpacklo_ps(all, row[i].v, row[i + 1].v);
+    const __m512 b = _mm512_maskz_unpackhi_ps(all, row[i].v, row[i + 1].v);
+    const __m512 c = _mm512_maskz_unpacklo_ps(all, row[i + 2].v, row[i + 3].v);
+    const __m512 d = _mm512_maskz_unpackhi_ps(all, row[i + 2].v, row[i + 3].v);
     quad[i] = _mm512_maskz_shuffle_ps(all, a, c, 0x44);
     quad[i + 1] = _mm512_maskz_shuffle_ps(all, a, c, 0xee);
     quad[i + 2] = _mm512_maskz_shuffle_ps(all, b, d, 0x44);
@@ -94,6 +92,16 @@ inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)
     out[4 + j].v = _mm512_maskz_shuffle_f32x4(all, c, d, 0x88);
     out[12 + j].v = _mm512_maskz_shuffle_f32x4(all, c, d, 0xdd);
   }
+}
+
+inline Vec load_pairs(const bf16* p) { return {_mm512_loadu_ps(reinterpret_cast<const float*>(p))}; }
+inline Vec first_of_pairs(Vec a) {
+  const __mmask16 all = 0xffff;
+  return {_mm512_castsi512_ps(_mm512_maskz_slli_epi32(all, _mm512_castps_si512(a.v), 16))};
+}
+inline Vec second_of_pairs(Vec a) {
+  return {_mm512_castsi512_ps(
+      _mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
 }  // namespace pacac

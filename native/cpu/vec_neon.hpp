@@ -63,17 +63,20 @@ inline Vec times_power_of_two(Vec a, Vec n) {
   return {vmulq_f32(vmulq_f32(a.v, vreinterpretq_f32_s32(first)), vreinterpretq_f32_s32(second))};
 }
 
-/// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
-template <class T>
-inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)[Vec::lanes]) {
-  float32x4_t row[4];
-  for (int i = 0; i < 4; i++) row[i] = i < rows ? load(p + i * stride).v : vdupq_n_f32(0.0f);
-  const float32x4_t a = vzip1q_f32(row[0], row[2]), b = vzip2q_f32(row[0], row[2]);
-  const float32x4_t c = vzip1q_f32(row[1], row[3]), d = vzip2q_f32(row[1], row[3]);
+/// out[j] lane i = row[i] lane j.
+inline void transpose(const Vec (&row)[Vec::lanes], Vec (&out)[Vec::lanes]) {
+  const float32x4_t a = vzip1q_f32(row[0].v, row[2].v), b = vzip2q_f32(row[0].v, row[2].v);
+  const float32x4_t c = vzip1q_f32(row[1].v, row[3].v), d = vzip2q_f32(row[1].v, row[3].v);
   out[0].v = vzip1q_f32(a, c);
   out[1].v = vzip2q_f32(a, c);
   out[2].v = vzip1q_f32(b, d);
   out[3].v = vzip2q_f32(b, d);
+}
+
+inline Vec load_pairs(const bf16* p) { return {vreinterpretq_f32_u16(vld1q_u16(&p->bits))}; }
+inline Vec first_of_pairs(Vec a) { return {vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v), 16))}; }
+inline Vec second_of_pairs(Vec a) {
+  return {vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.v), vdupq_n_u32(0xffff0000u)))};
 }
 
 }  // namespace pacac

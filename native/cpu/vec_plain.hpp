@@ -78,14 +78,31 @@ inline Vec times_power_of_two(Vec a, Vec n) {
   return a * x * y;
 }
 
-/// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
-template <class T>
-inline void transpose_load(const T* p, std::int64_t stride, int rows, Vec (&out)[Vec::lanes]) {
-  for (int j = 0; j < Vec::lanes; j++) out[j] = zero();
-  for (int i = 0; i < rows; i++) {
-    const Vec row = load(p + i * stride);
-    for (int j = 0; j < Vec::lanes; j++) out[j].v[i] = row.v[j];
+/// out[j] lane i = row[i] lane j.
+inline void transpose(const Vec (&row)[Vec::lanes], Vec (&out)[Vec::lanes]) {
+  for (int j = 0; j < Vec::lanes; j++) {
+    for (int i = 0; i < Vec::lanes; i++) out[j].v[i] = row[i].v[j];
   }
+}
+
+inline Vec load_pairs(const bf16* p) {
+  Vec result;
+  std::memcpy(&result.v, p, sizeof result.v);
+  return result;
+}
+inline Vec first_of_pairs(Vec a) {
+  PlainInts bits;
+  std::memcpy(&bits, &a.v, sizeof bits);
+  bits <<= 16;
+  std::memcpy(&a.v, &bits, sizeof bits);
+  return a;
+}
+inline Vec second_of_pairs(Vec a) {
+  PlainInts bits;
+  std::memcpy(&bits, &a.v, sizeof bits);
+  bits &= ~0xffff;
+  std::memcpy(&a.v, &bits, sizeof bits);
+  return a;
 }
 
 }  // namespace pacac

@@ -7,13 +7,18 @@ import { DTYPE_BYTES, elements, type Tensor } from "../../graph/graph.ts";
 import { must } from "../../errors.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
 
-/** Sizes of tiles with their values: see the head of native/cpu/gemm.hpp. `nv` counts vectors. */
+/**
+ * Sizes of tiles with their values: see the head of native/cpu/gemm.hpp. `nv` counts vectors; `unroll` steps of k. `fetch`
+ * adds up what is asked for ahead of its use: 1 the rows of the next panel of B, 2 the tile of C, 4 the next block of A.
+ */
 export const TILE_TUNABLES = {
   mr: [4, 6, 8, 12, 14],
   nv: [1, 2, 3, 4],
-  kc: [128, 192, 256, 384, 512, 768, 1024, 1536],
-  mc: [48, 72, 96, 144, 192, 288],
+  kc: [32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536],
+  mc: [12, 24, 48, 72, 96, 144, 192, 288],
   nc: [64, 96, 192, 288, 384, 576, 768],
+  unroll: [1, 2, 4, 8],
+  fetch: [0, 1, 3, 7],
 } as const;
 
 /** A product C[m,n] over k. `whole`: k must not be cut, since C cannot hold float32 sums in between. */
@@ -31,12 +36,18 @@ export interface Tiles {
   readonly kc: number;
   readonly mc: number;
   readonly nc: number;
+  readonly unroll: number;
+  readonly fetch: number;
+  /** The C++ type. */
+  readonly type: string;
   /** Bytes of scratch of one thread (Tiles::kScratch). */
   readonly scratch: number;
 }
 
 /**
- * Default tile sizes: a register tile that fills the registers, a block of A in half the L2 cache.
+ * Default tile sizes: a register tile that fills the registers; slices of k long enough that the cost of a tile's start
+ * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
+ * and C's tiles share an L2 cache of 512 KB.
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
@@ -47,7 +58,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
       ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
       : { mr: narrow ? 12 : 6, nv: narrow ? 1 : 2 })
     : (isa.lanes < 8 ? { mr: 8, nv: narrow ? 1 : 3 } : { mr: 12, nv: narrow ? 1 : 2 });
-  return { ...registerTile, kc: 768, mc: 96, nc: 384 };
+  return { ...registerTile, kc: 768, mc: 24, nc: 384, unroll: 4, fetch: 7 };
 }
 
 /**
@@ -76,7 +87,11 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const scratch = roundUp(4 * kc * nc, 64) + 4 * mc * (kc + ROW_PADDING) + 64;
-  return { mr, nv, kc, mc, nc, scratch: roundUp(scratch, 64) };
+  const unroll = Number(values.unroll);
+  const fetch = Number(values.fetch);
+  const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +
+    `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}>`;
+  return { mr, nv, kc, mc, nc, unroll, fetch, type, scratch: roundUp(scratch, 64) };
 }
 
 /** kRowPadding of native/cpu/gemm_pack.hpp. */

@@ -12,13 +12,13 @@
 
 namespace pacac {
 
-void linear_T3_K8_O8_R2_f8060a11(void* const* operand, const Worker& worker) {
+void linear_T3_K8_O8_R2_f86feb90(void* const* operand, const Worker& worker) {
   constexpr std::int64_t kTokens = 3;
   constexpr std::int64_t kIn = 8;
   constexpr std::int64_t kOut = 8;
   constexpr std::int64_t kRank = 2;
   constexpr float kScale = 2;
-  using Tile = Tiles</*MR*/ 12, /*NV*/ 1, /*KC*/ 8, /*MC*/ 12, /*NC*/ 8>;
+  using Tile = Tiles</*MR*/ 12, /*NV*/ 1, /*KC*/ 8, /*MC*/ 12, /*NC*/ 8, /*unroll*/ 4, /*fetch*/ 7>;
   static_assert(Tile::kScratch <= 1472);
   const float* const x = static_cast<const float*>(operand[0]);
   const float* const weight = static_cast<const float*>(operand[1]);

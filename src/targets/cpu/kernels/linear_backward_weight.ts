@@ -1,20 +1,49 @@
 /**
  * linear_backward_weight, paca_linear_backward_delta: a parameter's gradient, summed over all tokens and added to.
+ * PaCA's few columns take another way than a whole weight: nothing of dy is packed (native/cpu/gemm_thin.hpp).
  * @module
  */
-import type { Kernel, KernelCall } from "../../target.ts";
-import { dimOf } from "../gemm_tiles.ts";
+import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
+import { dimOf, type Product, roundUp, type Tiles, tilesOf } from "../gemm_tiles.ts";
 import { productKernel } from "../product_kernel.ts";
 
-/** dweight[O,K] += dyᵀ x, or ddelta[O,R] += scale dyᵀ x_p. */
-export const linearBackwardWeight: Kernel = productKernel("linear_backward_weight", {
+const product = productKernel("linear_backward_weight", {
   roots: ["linear_backward_weight", "paca_linear_backward_delta"],
-  product: (call) => ({ m: dimOf(call, "O"), n: columnsOf(call), k: dimOf(call, "T") }),
-  context: (call) => ({ paca: isDelta(call), columns: columnsOf(call) }),
+  product: productOf,
 });
 
-function columnsOf(call: KernelCall): number {
-  return dimOf(call, isDelta(call) ? "R" : "K");
+/** dweight[O,K] += dyᵀ x, or ddelta[O,R] += scale dyᵀ x_p. */
+export const linearBackwardWeight: Kernel = {
+  ...product,
+  defaults: (call, isa) => isDelta(call) ? thinDefaults(isa) : product.defaults(call, isa),
+  workspace: (call, values, isa) => ({ perThread: tilesFor(call, values, isa).scratch, shared: 0 }),
+  context: (call, values, isa) => ({
+    ...product.context(call, values, isa),
+    tiles: tilesFor(call, values, isa),
+    paca: isDelta(call),
+    columns: productOf(call).n,
+  }),
+};
+
+/** Three vectors of dy a step where they fit; few tokens at a time, so that a panel of dy stays in the L1 cache. */
+function thinDefaults(isa: Isa): Tunables {
+  const registerTile = isa.registers < 32
+    ? (isa.lanes < 8 ? { mr: 4, nv: 2 } : { mr: 4, nv: 3 })
+    : { mr: 8, nv: 3 };
+  return { ...registerTile, kc: 64, mc: 12, nc: 576, unroll: 4, fetch: 1 };
+}
+
+/** Tiles; of a thin gradient kc counts tokens, nc outputs (both the other way round than in the product), mc nothing. */
+function tilesFor(call: KernelCall, values: Tunables, isa: Isa): Tiles {
+  const { m, n, k } = productOf(call);
+  if (!isDelta(call)) return tilesOf({ m, n, k }, values, isa);
+  const tiles = tilesOf({ m: n, n: m, k }, values, isa);
+  const nr = tiles.nv * isa.lanes;
+  return { ...tiles, scratch: roundUp(4 * (n * tiles.nc + tiles.kc * n + tiles.kc * nr), 64) };
+}
+
+function productOf(call: KernelCall): Product {
+  return { m: dimOf(call, "O"), n: dimOf(call, isDelta(call) ? "R" : "K"), k: dimOf(call, "T") };
 }
 
 function isDelta(call: KernelCall): boolean {

@@ -21,10 +21,29 @@ import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts
 export const lmHeadLoss: Kernel = {
   name: "lm_head_loss",
   serves: { roots: ["lm_head_loss"], epilogue: [] },
-  /** `rows`: rows of a chunk, each with `vocab` logits. */
-  tunables: { ...TILE_TUNABLES, rows: [32, 64, 96, 128, 192, 256, 384, 512] },
+  /**
+   * `rows`: rows of a chunk, each with `vocab` logits. `mc`, `nc`, `kc` are of the products with dz, `logits_X` of the one
+   * that makes the logits.
+   */
+  tunables: {
+    ...TILE_TUNABLES,
+    logits_kc: [192, 256, 384, 512, 768, 1024, 1536],
+    logits_mc: [24, 48, 96, 132, 192, 264, 516],
+    logits_nc: [32, 64, 96, 192, 384],
+    rows: [32, 64, 96, 128, 192, 256, 384, 512],
+  },
+  /**
+   * dx takes all columns at once where they are few, so that logits come from memory once, and short slices of the
+   * vocabulary. The logits take a few columns of W and many rows at a time, since the rows of x stay in the caches.
+   */
   defaults: (call, isa) => ({
     ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
+    kc: 512,
+    mc: 48,
+    nc: dimOf(call, "D") <= 576 ? 576 : 768,
+    logits_kc: 768,
+    logits_mc: 132,
+    logits_nc: 96,
     rows: 256,
   }),
   legal: tilesFit,
@@ -63,7 +82,8 @@ function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
   const rows = Math.min(T, Number(values.rows));
   const lines = Math.ceil(V / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
-  const logits = tilesOf({ m: rows, n: V, k: D }, values, isa);
+  const { logits_kc, logits_mc: mc, logits_nc: nc } = values;
+  const logits = tilesOf({ m: rows, n: V, k: D }, { ...values, kc: logits_kc, mc, nc }, isa);
   const dx = tilesOf({ m: rows, n: D, k: V }, values, isa);
   const trained = operandOf(call, "dweight") === undefined
     ? {}

@@ -1,0 +1,129 @@
+// Products of odd extents with many tiles against sums in float64, and bit for bit between thread counts. Prints what is
+// wrong; exits with 1 where something is. Built and run by gemm_test.ts.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "cpu/gemm_thin.hpp"
+
+using namespace pacac;
+
+namespace {
+
+int wrong = 0;
+
+template <class E>
+std::vector<E> numbers(std::int64_t count, std::uint32_t seed) {
+  std::vector<E> result(static_cast<std::size_t>(count));
+  for (E& value : result) {
+    seed = seed * 1664525u + 1013904223u;
+    value = round_to<E>(static_cast<float>(seed >> 8) / 16777216.0f - 0.5f);
+  }
+  return result;
+}
+
+/// Scratch whose every float is NaN, so that nothing unwritten goes unnoticed.
+std::vector<Vec> scratch_of(std::int64_t bytes) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  return std::vector<Vec>(static_cast<std::size_t>(bytes) / sizeof(Vec) + 2, broadcast(nan));
+}
+
+std::byte* aligned(std::vector<Vec>& scratch) {
+  return reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + 63) / 64 * 64);
+}
+
+/// `magnitude`: the sum of absolute values, of which rounding is a share.
+void judge(const char* what, std::int64_t i, double found, double expected, double magnitude) {
+  if (std::abs(found - expected) <= 3e-6 * magnitude + 1e-6) return;
+  if (wrong++ < 10) std::printf("%s [%lld]: %.9g, expected %.9g\n", what, static_cast<long long>(i), found, expected);
+}
+
+void same_bits(const char* what, const std::vector<float>& a, const std::vector<float>& b) {
+  if (std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0) return;
+  wrong++;
+  std::printf("%s: not the same bits with three threads\n", what);
+}
+
+template <std::int64_t K, std::int64_t N, bool transposed, class E>
+auto columns_of(const E* w) {
+  if constexpr (transposed) return Transposed<K, E>{w};
+  else return Straight<N, E>{w};
+}
+
+template <std::int64_t M, std::int64_t K, std::int64_t N, class X, class E, bool transposed, class T>
+void check_product() {
+  const std::vector<X> x = numbers<X>(M * K, 1);
+  const std::vector<E> w = numbers<E>(K * N, 2);
+  const auto b = columns_of<K, N, transposed>(w.data());
+  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  std::vector<float> one(M * N, NAN), three(M * N, NAN);
+  product<T>(Worker{0, 1, aligned(scratch), nullptr, nullptr}, M, N, K, rows_of<T, K>(x.data()), b, StoreRows<N, float>{one.data()});
+  for (int thread = 0; thread < 3; thread++) {
+    const Worker worker{thread, 3, aligned(scratch), nullptr, nullptr};
+    product<T>(worker, M, N, K, rows_of<T, K>(x.data()), b, StoreRows<N, float>{three.data()});
+  }
+  same_bits("product", one, three);
+  for (std::int64_t i = 0; i < M * N; i++) {
+    double sum = 0, magnitude = 0;
+    for (std::int64_t k = 0; k < K; k++) {
+      const std::int64_t at = transposed ? i % N * K + k : k * N + i % N;
+      const double term = static_cast<double>(to_float(x[static_cast<std::size_t>(i / N * K + k)])) *
+                          static_cast<double>(to_float(w[static_cast<std::size_t>(at)]));
+      sum += term;
+      magnitude += std::abs(term);
+    }
+    judge("product", i, one[static_cast<std::size_t>(i)], sum, magnitude);
+  }
+}
+
+template <std::int64_t R, std::int64_t O, std::int64_t tokens, class X, class E, class T>
+void check_thin() {
+  const std::vector<X> x = numbers<X>(tokens * R, 3);
+  const std::vector<E> dy = numbers<E>(tokens * O, 4);
+  std::vector<Vec> scratch = scratch_of(kThinScratch<T, R> + 64);
+  std::vector<float> one(O * R, 0.5f), three(O * R, 0.5f);
+  thin_product<T, R, O>({0, O}, tokens, x.data(), dy.data(), 0.25f, one.data(), aligned(scratch));
+  for (int thread = 0; thread < 3; thread++) {
+    const Worker worker{thread, 3, nullptr, nullptr, nullptr};
+    thin_product<T, R, O>(worker.share(O, T::NR), tokens, x.data(), dy.data(), 0.25f, three.data(), aligned(scratch));
+  }
+  same_bits("thin product", one, three);
+  for (std::int64_t i = 0; i < O * R; i++) {
+    double sum = 0, magnitude = 0;
+    for (std::int64_t t = 0; t < tokens; t++) {
+      const double term = static_cast<double>(to_float(dy[static_cast<std::size_t>(t * O + i / R)])) *
+                          static_cast<double>(to_float(x[static_cast<std::size_t>(t * R + i % R)]));
+      sum += term;
+      magnitude += std::abs(term);
+    }
+    judge("thin product", i, one[static_cast<std::size_t>(i)], 0.5 + 0.25 * sum, magnitude);
+  }
+}
+
+constexpr int L = Vec::lanes;
+
+template <class X, class E, bool transposed>
+void check_products() {
+  check_product<37, 53, 71, X, E, transposed, Tiles<4, 2, 16, 12, 4 * L>>();
+  check_product<37, 64, 48, X, E, transposed, Tiles<6, 2, 64, 24, 6 * L, 2, 7>>();
+  check_product<5, 7, 3, X, E, transposed, Tiles<6, 2, 7, 6, 2 * L, 8, 3>>();
+  check_product<64, 96, 33, X, E, transposed, Tiles<4, 3, 48, 8, 6 * L, 1, 7>>();
+  check_product<1, 1, 1, X, E, transposed, Tiles<12, 1, 1, 12, L, 4, 1>>();
+}
+
+}  // namespace
+
+int main() {
+  check_products<float, float, true>();
+  check_products<float, float, false>();
+  check_products<float, bf16, true>();
+  check_products<bf16, bf16, false>();
+  check_thin<16, 100, 130, float, float, Tiles<4, 3, 32, 4, 6 * L, 4, 1>>();
+  check_thin<16, 96, 130, bf16, bf16, Tiles<4, 3, 64, 4, 12 * L, 4, 1>>();
+  check_thin<7, 61, 33, float, bf16, Tiles<6, 2, 32, 6, 4 * L, 2, 0>>();
+  check_thin<1, 5, 3, float, float, Tiles<4, 3, 3, 4, 3 * L, 4, 1>>();
+  check_thin<64, 200, 70, bf16, float, Tiles<4, 2, 32, 4, 8 * L, 8, 1>>();
+  return wrong == 0 ? 0 : 1;
+}
