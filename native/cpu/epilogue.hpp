@@ -8,10 +8,21 @@
 
 namespace pacac {
 
-/// A store with a step behind it.
+/// Asks for the cache line of an element that a step will read or write. A block's rows are short and far apart, so that the
+/// processor foresees nothing; asked for while the sums are computed, the lines are there when the step runs.
+template <class E>
+inline void expect(const E* from, std::int64_t i) {
+  if constexpr (!std::is_same_v<E, None>) __builtin_prefetch(from + i);
+}
+
+/// A store with a step behind it; step.expect(m, n) is told of every vector of sums.
 template <class Store, class Step>
 struct Then : Store {
   Step step;
+  void whole(const Place& at, Vec sum) const {
+    Store::whole(at, sum);
+    step.expect(at.row, at.column);
+  }
   void finish(std::int64_t m, std::int64_t high, std::int64_t n, std::int64_t wide) const { step(m, high, n, wide); }
 };
 
@@ -20,7 +31,10 @@ template <class T, class Step>
 struct StoreBlock {
   float* block;
   Step step;
-  void whole(const Place& at, Vec sum) const { store(block + at.down * T::NC + at.right, sum); }
+  void whole(const Place& at, Vec sum) const {
+    store(block + at.down * T::NC + at.right, sum);
+    if constexpr (requires { step.expect(at.row, at.column); }) step.expect(at.row, at.column);
+  }
   void part(const Place& at, Vec sum, int) const { whole(at, sum); }
   void finish(std::int64_t m, std::int64_t high, std::int64_t n, std::int64_t wide) const {
     step(Block{block, m, high, n, wide});
@@ -116,6 +130,17 @@ struct Gated {
   Up* up = nullptr;
   const GateBias* gate_bias = nullptr;
   const UpBias* up_bias = nullptr;
+  void expect(std::int64_t m, std::int64_t n) const {
+    constexpr std::int64_t kPanel = Layout::kUnit / 2;
+    const auto [member, column] = Layout::at(n);
+    const std::int64_t i = m * Layout::kOuts[0] + column + n % kPanel;
+    if (member == 0) {
+      pacac::expect(gate, i);
+      pacac::expect(gated, i);
+    } else {
+      pacac::expect(up, i);
+    }
+  }
   template <class Block>
   void operator()(const Block& block) const {
     constexpr std::int64_t kPanel = Layout::kUnit / 2, N = Layout::kOuts[0];
@@ -144,6 +169,11 @@ struct GateGradients {
   float* dup;
   const Gate* gate;
   const Up* up;
+  void expect(std::int64_t m, std::int64_t n) const {
+    pacac::expect(gate, m * N + n);
+    pacac::expect(up, m * N + n);
+    pacac::expect(dup, m * N + n);
+  }
   void operator()(std::int64_t m, std::int64_t high, std::int64_t n, std::int64_t wide) const {
     const Vec one = broadcast(1.0f);
     for (std::int64_t t = m; t < m + high; t++) {

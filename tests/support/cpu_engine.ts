@@ -23,6 +23,32 @@ import { NativeEngine } from "../../src/train/native_engine.ts";
 /** Instruction sets of this machine, the best first. */
 export const HERE: readonly IsaName[] = isasOf(cpuInfo());
 
+/** A batch for graphs that read nothing of it. */
+export const BATCH = {
+  inputIds: new Int32Array(3),
+  labels: new Int32Array(3),
+  segmentIds: new Int32Array(3),
+};
+
+/**
+ * Adds what the engine itself reads and writes.
+ * @param graph A graph made by hand
+ */
+export function declareTrainerTensors(graph: Graph): void {
+  const T = BATCH.labels.length;
+  for (const name of ["input_ids", "labels", "segment_ids"]) {
+    graph.tensor({ name, dtype: "i32", shape: [T], role: "input" });
+  }
+  for (const [name, extent] of [["loss_scale", 1], ["hyper", 5]] as const) {
+    graph.tensor({ name, dtype: "f32", shape: [extent], role: "input" });
+  }
+  graph.tensor({ name: "rows", dtype: "i32", shape: [1], role: "input" });
+  for (const name of ["loss", "norm"]) {
+    graph.tensor({ name, dtype: "f32", shape: [1], role: "output" });
+  }
+  graph.tensor({ name: "gradients", dtype: "f32", shape: [1], role: "gradient" });
+}
+
 /** What {@linkcode planFor} takes beside the graph. */
 export interface CpuOptions {
   readonly spec: FineTuneSpec;

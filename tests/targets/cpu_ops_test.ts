@@ -9,7 +9,7 @@ import { opOf } from "../../src/ops/mod.ts";
 import type { NativeEngine } from "../../src/train/native_engine.ts";
 import { CASES, type OpCase } from "../cases/mod.ts";
 import { assertClose } from "../support/compare.ts";
-import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
+import { BATCH, declareTrainerTensors, HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { smallSpec } from "../support/small_model.ts";
 
 const TOLERANCE = 2e-5;
@@ -17,12 +17,6 @@ const TOLERANCE = 2e-5;
 const BF16_TOLERANCE = 8e-3;
 /** Operands that may be stored as bf16. */
 const STORED = ["x", "weight", "q", "k", "v", "gate", "up", "x_p", "y", "a", "b"];
-
-const BATCH = {
-  inputIds: new Int32Array(3),
-  labels: new Int32Array(3),
-  segmentIds: new Int32Array(3),
-};
 
 interface Placed {
   readonly c: OpCase;
@@ -50,22 +44,6 @@ for (const isa of HERE) {
       });
     }
   }
-}
-
-/** What the engine itself reads and writes; no case does. */
-function declareTrainerTensors(graph: Graph): void {
-  const T = BATCH.labels.length;
-  for (const name of ["input_ids", "labels", "segment_ids"]) {
-    graph.tensor({ name, dtype: "i32", shape: [T], role: "input" });
-  }
-  for (const [name, extent] of [["loss_scale", 1], ["hyper", 5]] as const) {
-    graph.tensor({ name, dtype: "f32", shape: [extent], role: "input" });
-  }
-  graph.tensor({ name: "rows", dtype: "i32", shape: [1], role: "input" });
-  for (const name of ["loss", "norm"]) {
-    graph.tensor({ name, dtype: "f32", shape: [1], role: "output" });
-  }
-  graph.tensor({ name: "gradients", dtype: "f32", shape: [1], role: "gradient" });
 }
 
 function takesBf16(c: OpCase): boolean {
