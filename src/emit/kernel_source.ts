@@ -97,7 +97,7 @@ export function dimsText({ members }: KernelCall): string[] {
  * What a call computes: the ops of its members and the steps behind them, `linear, paca_linear + rope`.
  * @param call The call
  */
-export function callText({ members, epilogue }: KernelCall): string {
+function callText({ members, epilogue }: KernelCall): string {
   const ops = members.map(({ node }) => node.op).join(", ");
   return [ops, ...epilogue.map(({ step }) => step)].join(" + ");
 }

@@ -5,7 +5,7 @@
 import type { EpilogueStep } from "../targets/target.ts";
 
 /** When a node may become an epilogue step, and what its operands are called then. */
-export interface FusionRule {
+interface FusionRule {
   /** Operands of the node that the members of one call make, in order: alternatives. */
   readonly made: readonly (readonly string[])[];
   /** The node's output that is stored where the made operand was. Without it, all outputs are operands of the step. */
