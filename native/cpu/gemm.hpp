@@ -88,7 +88,7 @@ template <class T, int R, class A, class Store>
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) {
       const std::int64_t left = columns - v * Vec::lanes;
-      const Place at{place.row + r, place.column + v * Vec::lanes, place.first};
+      const Place at{place.row + r, place.column + v * Vec::lanes, place.first, place.down + r, place.right + v * Vec::lanes};
       if (left >= Vec::lanes) {
         store.whole(at, sum[r][v]);
       } else if (left > 0) {
@@ -138,7 +138,7 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
                       Share{j / T::NR * strips + i, strips * ((wide + T::NR - 1) / T::NR)});
             }
             tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, deep, store,
-                                 Place{m + i * T::MR, n + j, k == 0}, exist);
+                                 Place{m + i * T::MR, n + j, k == 0, i * T::MR, j}, exist);
           }
         }
         if constexpr (requires { store.finish(m, high, n, wide); }) {
@@ -156,16 +156,17 @@ struct Part {
 
 /// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
 /// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; the grid with the least work of its busiest thread wins.
+/// Columns are cut at multiples of `unit`, which is one of NR.
 template <class T>
-Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
-  const std::int64_t strips = (M + T::MR - 1) / T::MR, panels = (N + T::NR - 1) / T::NR;
+Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t unit = T::NR) {
+  const std::int64_t strips = (M + T::MR - 1) / T::MR, units = (N + unit - 1) / unit;
   int best = 1;
   double least = 0;
   for (int down = 1; down <= worker.threads; down++) {
     if (worker.threads % down != 0) continue;
     const int across = worker.threads / down;
     const double high = static_cast<double>((strips + down - 1) / down);
-    const double wide = static_cast<double>((panels + across - 1) / across);
+    const double wide = static_cast<double>((units + across - 1) / across * (unit / T::NR));
     const double work = high * wide + 1.5 * wide + 0.15 * high;
     if (down == 1 || work < least) {
       least = work;
@@ -175,14 +176,14 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
   const int across = worker.threads / best;
   const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
   const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
-  return {row.share(M, T::MR), column.share(N, T::NR)};
+  return {row.share(M, T::MR), column.share(N, unit)};
 }
 
 /// This thread's part of C[M,N] = A B.
 template <class T, class A, class B, class Store>
 void product(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
-             const Store& store) {
-  const Part part = part_of<T>(worker, M, N);
+             const Store& store, std::int64_t unit = T::NR) {
+  const Part part = part_of<T>(worker, M, N, unit);
   if (part.rows.begin < part.rows.end) multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch);
 }
 

@@ -4,10 +4,11 @@
 
 namespace pacac {
 
-/// Where a vector of sums stands, and whether it is of the first slice of K.
+/// Where a vector of sums stands, whether it is of the first slice of K, and where in its block of C (MC x NC) it stands.
 struct Place {
   std::int64_t row, column;
   bool first;
+  std::int64_t down = 0, right = 0;
 };
 
 /// C[m,n] = sum (+ bias[n]) (+ residual[m,n]), row-major with N columns. Where K is cut into slices, C is float32 and

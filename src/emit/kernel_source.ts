@@ -77,8 +77,29 @@ function renderKernel(planned: PlannedCall, options: RenderKernelOptions): Kerne
 
 /** `linear_T2048_K576_O1536`: the kernel and its dimensions. */
 function symbolStem(name: string, call: KernelCall): string {
-  const dims = Object.entries(call.dims).map(([dim, extent]) => `${dim}${extent}`);
-  return [name, ...dims].join("_").replaceAll(/[^A-Za-z0-9_]/g, "_");
+  const group = call.members.length > 1 ? ["group"] : [];
+  return [name, ...group, ...dimsText(call)].join("_").replaceAll(/[^A-Za-z0-9_]/g, "_");
+}
+
+/**
+ * The dimensions of a call, `T2048`; where members of a group differ, one extent for each, `O576_192_192`.
+ * @param call The call
+ */
+export function dimsText({ members }: KernelCall): string[] {
+  const names = new Set(members.flatMap(({ dims }) => Object.keys(dims)));
+  return [...names].map((name) => {
+    const extents = members.map(({ dims }) => dims[name] ?? 0);
+    return `${name}${new Set(extents).size === 1 ? extents[0] : extents.join("_")}`;
+  });
+}
+
+/**
+ * What a call computes: the ops of its members and the steps behind them, `linear, paca_linear + rope`.
+ * @param call The call
+ */
+function callText({ members, epilogue }: KernelCall): string {
+  const ops = members.map(({ node }) => node.op).join(", ");
+  return [ops, ...epilogue.map(({ step }) => step)].join(" + ");
 }
 
 function contextOf(
@@ -90,7 +111,7 @@ function contextOf(
     title: titleOf(call),
     casts: call.operands.map(castOf),
     types: Object.fromEntries(
-      call.operands.map(({ name, tensor }) => [name, CPP_TYPES[tensor.dtype]]),
+      call.operands.map(({ name, tensor }) => [identifier(name), CPP_TYPES[tensor.dtype]]),
     ),
     dims: call.dims,
     attributes: Object.fromEntries(
@@ -106,13 +127,17 @@ function titleOf(call: KernelCall): string {
     call.operands.filter((operand) => operand.written === written).map(({ name, tensor }) =>
       `${name} ${tensor.dtype}[${tensor.shape.join(", ")}]`
     ).join(", ");
-  const steps = call.epilogue.map((step) => ` + ${step}`).join("");
-  return `${call.node.op}${steps}: ${list(false)} -> ${list(true)}`;
+  return `${callText(call)}: ${list(false)} -> ${list(true)}`;
 }
 
 function castOf({ name, tensor, written }: CallOperand, index: number): string {
   const type = `${written ? "" : "const "}${CPP_TYPES[tensor.dtype]}*`;
-  return `${type} const ${name} = static_cast<${type}>(operand[${index}]);`;
+  return `${type} const ${identifier(name)} = static_cast<${type}>(operand[${index}]);`;
+}
+
+/** The operand `weight.1` as C++ names it. */
+function identifier(name: string): string {
+  return name.replaceAll(".", "_");
 }
 
 /** Whole numbers stay whole; anything else is a float32. */
@@ -124,7 +149,7 @@ function presence(call: KernelCall): Record<string, boolean> {
   const op = OPS.find(({ name }) => name === call.node.op);
   const signature = op === undefined ? [] : [...op.inputs, ...op.outputs];
   const names = [...signature.map((operand) => operand.name), "residual"];
-  const there = new Set(call.operands.map((operand) => operand.name));
+  const there = new Set(call.operands.map((operand) => identifier(operand.name)));
   return Object.fromEntries([...names, ...there].map((name) => [name, there.has(name)]));
 }
 

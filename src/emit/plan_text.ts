@@ -4,7 +4,8 @@
  */
 import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Isa, Machine } from "../targets/target.ts";
+import type { Isa, KernelCall, Machine } from "../targets/target.ts";
+import { dimsText } from "./kernel_source.ts";
 
 /** The plan's figures, as data. */
 export interface PlanSummary {
@@ -96,15 +97,16 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
   const uses = new Map<string, KernelUse>();
   for (const planned of calls) {
     const { call, kernel, values } = planned;
-    const dims = Object.entries(call.dims).map(([name, extent]) => `${name}${extent}`).join(" ");
+    const dims = dimsText(call).join(" ");
     const tunables = Object.entries(values).map(([name, value]) => `${name} ${value}`).join(" ");
-    const fused = call.epilogue.join("+");
-    const key = [call.node.op, dims, tunables, fused].join("|");
+    const fused = call.epilogue.map(({ step }) => step).join("+");
+    const op = opText(call);
+    const key = [op, dims, tunables, fused].join("|");
     const before = uses.get(key);
     const { seconds, bound } = predict(planned, on);
     uses.set(key, {
       kernel: kernel.name,
-      op: call.node.op,
+      op,
       dims,
       values: tunables,
       fused,
@@ -114,6 +116,16 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
     });
   }
   return [...uses.values()];
+}
+
+/** The op; of a group how many of it, `2 x linear + 1 x paca_linear`. */
+function opText({ node, members }: KernelCall): string {
+  if (members.length === 1) return node.op;
+  const ops = members.map(({ node }) => node.op);
+  const counts = [...new Set(ops)].map((op) =>
+    `${ops.filter((other) => other === op).length} x ${op}`
+  );
+  return counts.join(" + ");
 }
 
 /**

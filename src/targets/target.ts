@@ -30,25 +30,59 @@ export interface Machine {
 /** Chosen values of a kernel's tunable parameters. */
 export type Tunables = Readonly<Record<string, number | string>>;
 
-/** A step fused behind a kernel's root op. `add`: y += residual[T,O] before it is stored. */
-export type EpilogueStep = "add";
+/**
+ * A step fused behind a kernel's root op, on sums that are still in cache; it is named after the op that it takes over.
+ * - add: y += residual[T,O].
+ * - rope: whole heads of y are rotated by `position` and `table`; with `inverse`, back.
+ * - swiglu: of a group of two, gated[T,O] = silu(y.0) · y.1; y.0 and y.1 are stored where anything else reads them.
+ * - swiglu_backward: dy, the sums themselves, is never stored; dgate and dup are made of it, gate and up.
+ */
+export type EpilogueStep = "add" | "rope" | "swiglu" | "swiglu_backward";
 
-/** One use of a kernel: the root node and what was fused into it. */
+/** A step as one call has it. */
+export interface FusedStep {
+  readonly step: EpilogueStep;
+  /** The member behind whose first output it stands; the first of them where it takes several. */
+  readonly member: number;
+  /** The node that it takes over. */
+  readonly node: Node;
+}
+
+/**
+ * How several nodes become one call of a kernel.
+ * - shared_input: nodes that read the same first input, which is read once for all of them.
+ * - summed_output: nodes whose first outputs are only added up.
+ */
+export type Grouping = "shared_input" | "summed_output";
+
+/** One of the nodes that a call computes. */
+export interface Member {
+  readonly node: Node;
+  readonly dims: Dims;
+}
+
+/** One use of a kernel: its root nodes and what was fused into them. */
 export interface KernelCall {
+  /** The first member's node, dimensions and attributes. */
   readonly node: Node;
   readonly dims: Dims;
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** One node, or a group. */
+  readonly members: readonly Member[];
   /**
    * Operands in the order in which the generated function receives their pointers: the op's inputs, then its
    * outputs, in the order of the signature, absent ones left out; then the operands of epilogue steps.
    */
   readonly operands: readonly CallOperand[];
-  readonly epilogue: readonly EpilogueStep[];
+  readonly epilogue: readonly FusedStep[];
 }
 
 /** One pointer that a kernel receives. */
 export interface CallOperand {
-  /** Name in the op's signature; of an epilogue step: `residual`. */
+  /**
+   * Name in the op's signature, or of an operand of an epilogue step. In a group, `weight.1` is that of member 1;
+   * what the members share has no number.
+   */
   readonly name: string;
   readonly tensor: Tensor;
   /** Whether the kernel writes (or, for gradients, adds to) it. */
@@ -62,8 +96,10 @@ export interface Kernel {
   readonly serves: {
     /** The ops that this kernel is the code for. */
     readonly roots: readonly string[];
-    /** Steps that may be fused behind the root's first output. */
-    readonly epilogue: readonly EpilogueStep[];
+    /** Chains of steps that may be fused behind the root's first output, in their order; any may be left out. */
+    readonly epilogue: readonly (readonly EpilogueStep[])[];
+    /** How several root nodes may be one call. */
+    readonly group?: Grouping;
   };
   /** Every tunable parameter with its values. */
   readonly tunables: Readonly<Record<string, readonly (number | string)[]>>;

@@ -5,6 +5,7 @@
  * @module
  */
 import { Cache } from "../build/cache.ts";
+import { dimsText } from "../emit/kernel_source.ts";
 import { Renderer } from "../emit/render.ts";
 import { must } from "../errors.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
@@ -222,8 +223,8 @@ class Tuner {
 
   #plain({ planned, calls, weight }: Job): TunedCall {
     const { kernel, call } = planned;
-    const dims = Object.entries(call.dims).map(([name, extent]) => `${name}${extent}`);
-    const steps: readonly string[] = call.epilogue;
+    const dims = dimsText(call);
+    const steps = call.epilogue.map(({ step }) => step);
     return {
       kernel: kernel.name,
       op: call.node.op,

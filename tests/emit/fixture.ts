@@ -70,10 +70,12 @@ class Builder {
     const list = (some: Record<string, Tensor>, written: boolean): CallOperand[] =>
       Object.entries(some).map(([operand, tensor]) => ({ name: operand, tensor, written }));
     const workspace = { perThread: 64, shared: 64 };
+    const dims = { T: SIZE.tokens, V: SIZE.vocab };
     this.calls.push({
       call: {
         node,
-        dims: { T: SIZE.tokens, V: SIZE.vocab },
+        dims,
+        members: [{ node, dims }],
         attributes: node.attributes,
         operands: [...list(operands.inputs, false), ...list(operands.outputs, true)],
         epilogue: [],

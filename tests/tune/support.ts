@@ -39,6 +39,7 @@ export function addCall(rows: number): KernelCall {
     node,
     dims: { T: rows, D: 16 },
     attributes: {},
+    members: [{ node, dims: { T: rows, D: 16 } }],
     operands: [
       { name: "a", tensor: a, written: false },
       { name: "b", tensor: b, written: false },

@@ -21,12 +21,15 @@ export const TILE_TUNABLES = {
   fetch: [0, 1, 3, 7],
 } as const;
 
-/** A product C[m,n] over k. `whole`: k must not be cut, since C cannot hold float32 sums in between. */
+/** A product C[m,n] over k. */
 export interface Product {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** k must not be cut, since C cannot hold float32 sums in between. */
   readonly whole?: boolean;
+  /** Columns that stay in one block and on one thread, a multiple of the panel's width NR, and how many there are with padding. */
+  readonly units?: (nr: number) => { readonly unit: number; readonly n: number };
 }
 
 /** Template arguments of `Tiles` and what follows from them. */
@@ -40,6 +43,8 @@ export interface Tiles {
   readonly fetch: number;
   /** The C++ type. */
   readonly type: string;
+  /** Columns that stay together. */
+  readonly unit: number;
   /** Bytes of scratch of one thread (Tiles::kScratch). */
   readonly scratch: number;
 }
@@ -85,13 +90,14 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const slices = product.whole === true ? 1 : Math.ceil(product.k / Number(values.kc));
   const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), 16);
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
-  const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
+  const { unit, n } = product.units?.(nr) ?? { unit: nr, n: product.n };
+  const nc = Math.min(roundUp(n, unit), Math.max(unit, roundDown(Number(values.nc), unit)));
   const scratch = roundUp(4 * kc * nc, 64) + 4 * mc * (kc + ROW_PADDING) + 64;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
   const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +
     `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}>`;
-  return { mr, nv, kc, mc, nc, unroll, fetch, type, scratch: roundUp(scratch, 64) };
+  return { mr, nv, kc, mc, nc, unit, unroll, fetch, type, scratch: roundUp(scratch, 64) };
 }
 
 /** kRowPadding of native/cpu/gemm_pack.hpp. */

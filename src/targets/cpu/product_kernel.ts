@@ -2,13 +2,14 @@
  * The common face of kernels that are one matrix product: tiles, workspace and traffic follow from its three extents.
  * @module
  */
-import type { EpilogueStep, Kernel, KernelCall } from "../target.ts";
+import type { Grouping, Kernel, KernelCall } from "../target.ts";
 import {
   costText,
   defaultTiles,
   operandBytes,
   type Product,
   TILE_TUNABLES,
+  type Tiles,
   tilesFit,
   tilesOf,
 } from "./gemm_tiles.ts";
@@ -17,11 +18,16 @@ import { predictProduct } from "./predict.ts";
 /** What a product kernel says beside its name. */
 export interface ProductOptions {
   readonly roots: readonly string[];
-  readonly epilogue?: readonly EpilogueStep[];
+  readonly epilogue?: Kernel["serves"]["epilogue"];
+  readonly group?: Grouping;
   /** Extents of the product. */
   readonly product: (call: KernelCall) => Product;
+  /** Operations of a call; without it, those of the product. */
+  readonly flops?: (call: KernelCall) => number;
+  /** Whether a block of C lies in scratch until the epilogue has gone over it. */
+  readonly blocked?: (call: KernelCall) => boolean;
   /** Fields of the template's context beside `tiles` and `cost`. */
-  readonly context?: (call: KernelCall) => Readonly<Record<string, unknown>>;
+  readonly context?: (call: KernelCall, tiles: Tiles) => Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -30,14 +36,14 @@ export interface ProductOptions {
  * @param options Ops that it serves, extents, context
  */
 export function productKernel(name: string, options: ProductOptions): Kernel {
-  const { roots, epilogue = [], product, context } = options;
+  const { roots, epilogue = [], group, product, context } = options;
   const traffic = (call: KernelCall) => {
     const { m, n, k } = product(call);
-    return { flops: 2 * m * n * k, bytes: operandBytes(call) };
+    return { flops: options.flops?.(call) ?? 2 * m * n * k, bytes: operandBytes(call) };
   };
   return {
     name,
-    serves: { roots, epilogue },
+    serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
     tunables: TILE_TUNABLES,
     defaults: (call, isa) => defaultTiles(product(call), isa),
     legal: tilesFit,
@@ -48,17 +54,15 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
         machine,
         bytes: operandBytes(call),
       }),
-    workspace: (call, values, isa) => ({
-      perThread: tilesOf(product(call), values, isa).scratch,
-      shared: 0,
-    }),
+    workspace(call, values, isa) {
+      const { scratch, mc, nc } = tilesOf(product(call), values, isa);
+      const block = options.blocked?.(call) === true ? 4 * mc * nc : 0;
+      return { perThread: scratch + block, shared: 0 };
+    },
     context(call, values, isa) {
       const { flops, bytes } = traffic(call);
-      return {
-        tiles: tilesOf(product(call), values, isa),
-        cost: costText(flops, bytes),
-        ...context?.(call),
-      };
+      const tiles = tilesOf(product(call), values, isa);
+      return { tiles, cost: costText(flops, bytes), ...context?.(call, tiles) };
     },
   };
 }

@@ -28,7 +28,7 @@ export interface UntunedOptions {
 export function untuned(name: string, options: UntunedOptions = {}): Kernel {
   return {
     name,
-    serves: { roots: [name], epilogue: options.residual === true ? ["add"] : [] },
+    serves: { roots: [name], epilogue: options.residual === true ? [["add"]] : [] },
     tunables: {},
     defaults: () => ({}),
     legal: () => true,

@@ -1,23 +1,50 @@
 /**
  * linear_backward_input, paca_linear_backward_input: the gradient that flows on, with PaCA's columns patched while W is packed.
+ *
+ * Gradients that are only added up (those of q, k and v; of gate and up) are one call: the sum over outputs goes on from one
+ * member to the next in the same dx.
  * @module
  */
-import type { Kernel } from "../../target.ts";
+import type { Kernel, KernelCall, Member } from "../../target.ts";
 import { dimOf, operandOf } from "../gemm_tiles.ts";
 import { productKernel } from "../product_kernel.ts";
 
-/** dx[T,K] = dy[T,O] We + residual. */
+/** dx[T,K] = Σ_i dy_i[T,O_i] We_i + residual. */
 export const linearBackwardInput: Kernel = productKernel("linear_backward_input", {
   roots: ["linear_backward_input", "paca_linear_backward_input"],
-  epilogue: ["add"],
+  epilogue: [["add", "swiglu_backward"]],
+  group: "summed_output",
   product: (call) => ({
     m: dimOf(call, "T"),
     n: dimOf(call, "K"),
-    k: dimOf(call, "O"),
-    whole: operandOf(call, "dx")?.dtype !== "f32",
+    k: Math.max(...widths(call)),
+    whole: operandOf(call, "dx")?.dtype === "bf16",
   }),
+  flops: (call) => 2 * dimOf(call, "T") * dimOf(call, "K") * widths(call).reduce((a, b) => a + b),
   context: (call) => ({
-    paca: call.node.op === "paca_linear_backward_input",
+    members: call.members.map((member, at) => memberContext(call, { member, at })),
+    paca: call.members.some(({ node }) => node.op === "paca_linear_backward_input"),
     residual: operandOf(call, "residual") !== undefined,
+    swiglu: call.epilogue.some(({ step }) => step === "swiglu_backward"),
   }),
 });
+
+/** What the template is told of a member. */
+function memberContext(
+  { members }: KernelCall,
+  { member: { node, dims }, at }: { readonly member: Member; readonly at: number },
+): Readonly<Record<string, unknown>> {
+  return {
+    suffix: members.length === 1 ? "" : `_${at}`,
+    first: at === 0,
+    last: at === members.length - 1,
+    paca: node.op === "paca_linear_backward_input",
+    out: dims.O,
+    rank: dims.R ?? 0,
+    scale: node.attributes.scale ?? 1,
+  };
+}
+
+function widths(call: KernelCall): number[] {
+  return call.members.map(({ dims }) => dims.O);
+}
