@@ -57,6 +57,13 @@ struct GroupedColumns {
     const std::int64_t left = Layout::kOuts[member] - column, own = left < 0 ? 0 : smaller(left, wide);
     with_member(members, member, [&](const auto& weight) { weight.template pack<NV>(panel, k, deep, column, own); });
   }
+  /// Asks for part of what pack() will read.
+  template <int NV>
+  void fetch(std::int64_t k, std::int64_t deep, std::int64_t n, Share share) const {
+    if (n >= Layout::kColumns) return;
+    const auto [member, column] = Layout::at(n);
+    with_member(members, member, [&, column = column](const auto& weight) { weight.template fetch<NV>(k, deep, column, share); });
+  }
 };
 template <class Layout, class... Weights>
 GroupedColumns<Layout, Weights...> grouped(const Weights&... weights) {
