@@ -19,7 +19,6 @@
 import type { Execute } from "../lanes.ts";
 import type { Site } from "../operands.ts";
 import { NARROW } from "../rounding.ts";
-import type { Warp } from "../warp.ts";
 import type { Family } from "./decoder.ts";
 import { approach } from "./memory.ts";
 import { ADDRESSES, addressOf } from "./space.ts";
@@ -108,8 +107,8 @@ function mma(site: Site): Execute {
   };
   const rowsA = rows(1, registers.a);
   const rowsB = rows(2, registers.b);
-  const from = rows(3, 4);
-  const to = site.items(0).map((item) => site.targetOf(item, 32));
+  const from = Int32Array.from(rows(3, 4));
+  const to = Int32Array.from(site.items(0), (item) => site.targetOf(item, 32));
   if (to.length !== 4) return site.fail("the destination must have 4 registers");
   const unpack = UNPACK[type];
   const [placeA, placeB] = type === "tf32" ? [WORDS_A, WORDS_B] : [HALVES_A, HALVES_B];
@@ -131,13 +130,25 @@ function mma(site: Site): Execute {
  * @param to Rows of D
  * @param from Rows of C
  */
-function multiply(f32: Float32Array, to: readonly number[], from: readonly number[]): void {
+function multiply(f32: Float32Array, to: Int32Array, from: Int32Array): void {
   for (let row = 0; row < ROWS; row++) {
     const a = row * DEPTH;
-    const [a0, a1, a2, a3] = [A[a], A[a + 1], A[a + 2], A[a + 3]];
-    const [a4, a5, a6, a7] = [A[a + 4], A[a + 5], A[a + 6], A[a + 7]];
-    const [a8, a9, a10, a11] = [A[a + 8], A[a + 9], A[a + 10], A[a + 11]];
-    const [a12, a13, a14, a15] = [A[a + 12], A[a + 13], A[a + 14], A[a + 15]];
+    const a0 = A[a];
+    const a1 = A[a + 1];
+    const a2 = A[a + 2];
+    const a3 = A[a + 3];
+    const a4 = A[a + 4];
+    const a5 = A[a + 5];
+    const a6 = A[a + 6];
+    const a7 = A[a + 7];
+    const a8 = A[a + 8];
+    const a9 = A[a + 9];
+    const a10 = A[a + 10];
+    const a11 = A[a + 11];
+    const a12 = A[a + 12];
+    const a13 = A[a + 13];
+    const a14 = A[a + 14];
+    const a15 = A[a + 15];
     const lane = (row & 7) * 4;
     const half = row >> 3 << 1;
     for (let column = 0; column < COLUMNS; column++) {
@@ -171,19 +182,18 @@ function shapeOf(site: Site): Moved {
   return { count, trans: site.has("trans") };
 }
 
-/** Byte offset of an element from the start of the row that a lane of matrix m gave. */
-function element(lane: number, k: number, trans: boolean): { readonly row: number; readonly at: number } {
-  const [g, two] = [lane >> 2, 2 * (lane & 3) + k];
-  return trans ? { row: two, at: 2 * g } : { row: g, at: 2 * two };
+/** Which row of a matrix an element of a lane is in, and where in the row, in bytes. */
+interface Elements {
+  readonly row: Int32Array;
+  readonly at: Int32Array;
 }
 
-/** Runs with other lanes than the instruction's own. */
-function among<T>(warp: Warp, lanes: number, run: () => T): T {
-  const { mask } = warp;
-  warp.mask = lanes;
-  const result = run();
-  warp.mask = mask;
-  return result;
+/** Elements of the lower (k = 0) or upper half of each lane's register. */
+function elements(k: number, trans: boolean): Elements {
+  const group = Int32Array.from({ length: 32 }, (_, lane) => lane >> 2);
+  const two = Int32Array.from({ length: 32 }, (_, lane) => 2 * (lane & 3) + k);
+  const [row, column] = trans ? [two, group] : [group, two];
+  return { row, at: column.map((c) => 2 * c) };
 }
 
 function ldmatrix(site: Site): Execute {
@@ -194,22 +204,29 @@ function ldmatrix(site: Site): Execute {
   const row = { site: site.pc, bytes: 16, align: 16, wholeWarp: true };
   const access = { ...row, space: "shared", kind: "read" } as const;
   const lanes = addressLanes(count);
-  const [first, second] = [0, 1].map((k) =>
-    Array.from({ length: 32 }, (_, lane) => element(lane, k, trans))
-  );
+  const low = elements(0, trans);
+  const high = elements(1, trans);
   return (warp) => {
-    const { memory } = among(warp, lanes, () => approach(warp, address, access));
-    const { u16 } = memory;
-    for (let m = 0; m < count; m++) {
-      const d = to[m];
-      for (let i = 0; i < 32; i++) {
-        const [one, two] = [first[i], second[i]];
-        const low = u16[ADDRESSES[8 * m + one.row] + one.at >>> 1];
-        const high = u16[ADDRESSES[8 * m + two.row] + two.at >>> 1];
-        warp.i32[d + i] = low | high << 16;
-      }
-    }
+    const whole = warp.mask;
+    warp.mask = lanes;
+    const { memory } = approach(warp, address, access);
+    warp.mask = whole;
+    for (let m = 0; m < count; m++) gather(warp.i32, to[m], memory.u16, { m, low, high });
   };
+}
+
+/** The register of each lane from matrix m. */
+function gather(
+  i32: Int32Array,
+  d: number,
+  u16: Uint16Array,
+  { m, low, high }: { readonly m: number; readonly low: Elements; readonly high: Elements },
+): void {
+  for (let i = 0; i < 32; i++) {
+    const first = u16[ADDRESSES[8 * m + low.row[i]] + low.at[i] >>> 1];
+    const second = u16[ADDRESSES[8 * m + high.row[i]] + high.at[i] >>> 1];
+    i32[d + i] = first | second << 16;
+  }
 }
 
 function stmatrix(site: Site): Execute {
@@ -220,15 +237,18 @@ function stmatrix(site: Site): Execute {
   const row = { site: site.pc, bytes: 16, align: 16 };
   const access = { ...row, space: "shared", kind: "write" } as const;
   const lanes = addressLanes(count);
+  const halves = [elements(0, trans), elements(1, trans)];
   return (warp) => {
-    const { memory } = among(warp, lanes, () => approach(warp, address, access));
+    const whole = warp.mask;
+    warp.mask = lanes;
+    const { memory } = approach(warp, address, access);
+    warp.mask = whole;
     for (let m = 0; m < count; m++) {
-      for (let i = 0; i < 32; i++) {
-        for (let k = 0; k < 2; k++) {
-          const { row, at } = element(i, k, trans);
-          memory.u16[ADDRESSES[8 * m + row] + at >>> 1] = warp.i32[from[m] + i] >>> 16 * k;
+      halves.forEach(({ row, at }, k) => {
+        for (let i = 0; i < 32; i++) {
+          memory.u16[ADDRESSES[8 * m + row[i]] + at[i] >>> 1] = warp.i32[from[m] + i] >>> 16 * k;
         }
-      }
+      });
     }
   };
 }

@@ -219,7 +219,7 @@ function copy(d: number, a: number, width: Width): Execute {
   const words = width;
   const shift = width === 64 ? 1 : 0;
   return ({ i32, mask }) => {
-    if (mask === -1) i32.copyWithin(d, a, a + words);
+    if (mask === -1) { for (let i = 0; i < words; i++) i32[d + i] = i32[a + i]; }
     else {
       for (let i = 0; i < words; i++) if ((mask >>> (i >> shift) & 1) !== 0) i32[d + i] = i32[a + i];
     }
