@@ -102,7 +102,9 @@ class BodyParser {
       this.#registers += count ?? 1;
       if (this.#registers > REGISTER_LIMIT) throw ptxError("too many registers", line);
       if (count === undefined) scope.set(name, { name, type });
-      for (let i = 0; i < (count ?? 0); i++) scope.set(`${name}${i}`, { name: `${name}${i}`, type });
+      for (let i = 0; i < (count ?? 0); i++) {
+        scope.set(`${name}${i}`, { name: `${name}${i}`, type });
+      }
     } while (cursor.accept(","));
     cursor.expect(";");
   }

@@ -76,7 +76,12 @@ export class Counters {
     this.#instructions = instructions;
     this.warps = new Float64Array(instructions.length);
     this.#shared = instructions.map(() => ({ requests: 0, wavefronts: 0, phases: 0 }));
-    this.#global = instructions.map(() => ({ requests: 0, sectors: 0, bytes: 0, direction: "read" }));
+    this.#global = instructions.map(() => ({
+      requests: 0,
+      sectors: 0,
+      bytes: 0,
+      direction: "read",
+    }));
   }
 
   /** Counts an access to shared memory. @param site Instruction */
@@ -108,7 +113,9 @@ export class Counters {
       warpInstructions += warps;
       if (warps > 0) byOpcode[opcode] = (byOpcode[opcode] ?? 0) + warps;
       if (name === "mma") mma += warps;
-      if ((name === "bar" || name === "barrier") && !opcode.startsWith("bar.warp")) barriers += warps;
+      if ((name === "bar" || name === "barrier") && !opcode.startsWith("bar.warp")) {
+        barriers += warps;
+      }
     });
     const every = this.#instructions.map((_, i) => i);
     return {

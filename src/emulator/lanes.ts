@@ -59,7 +59,10 @@ function unaryLoop(op: (a: unknown) => unknown, to: View, from: View): Make<[num
  * @param op The operation
  * @param views Of d, and of a and b
  */
-export function binary<A, D>(op: (a: A, b: A) => D, views: Through): Make<[number, number, number]> {
+export function binary<A, D>(
+  op: (a: A, b: A) => D,
+  views: Through,
+): Make<[number, number, number]> {
   return fresh(binaryLoop)(op as (a: unknown, b: unknown) => unknown, views.to, views.from);
 }
 

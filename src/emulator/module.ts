@@ -11,6 +11,7 @@ import type { Device, DevicePointer } from "./device.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { Memory } from "./memory.ts";
 import { parsePtx } from "./parser.ts";
+import { countPtx, type PtxCounts } from "./ptxas.ts";
 import { runGrid } from "./scheduler.ts";
 import type { Entry, Parameter, PtxText, Variable } from "./syntax.ts";
 
@@ -74,6 +75,11 @@ export class PtxModule {
   /** Parameters of a kernel. @param entry Its name @throws {PacacError} usage */
   parameters(entry: string): readonly Parameter[] {
     return this.#entry(entry).parameters;
+  }
+
+  /** Counts of a kernel's PTX by kind. @param entry Its name @throws {PacacError} usage */
+  counts(entry: string): PtxCounts {
+    return countPtx(this.#entry(entry).instructions);
   }
 
   /**
@@ -207,7 +213,9 @@ function refuseLaunch(
   if (threads > most) {
     refuse(`${threads} threads of a block are more than ${most}`, "see its __launch_bounds__");
   }
-  if (grid.reduce((a, b) => a * b) > MOST_BLOCKS) refuse("the grid is too large", "make it smaller");
+  if (grid.reduce((a, b) => a * b) > MOST_BLOCKS) {
+    refuse("the grid is too large", "make it smaller");
+  }
   if (sharedBytes > MOST_SHARED) {
     refuse(`${sharedBytes} bytes of shared memory are more than ${MOST_SHARED}`, "use less");
   }

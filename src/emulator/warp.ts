@@ -83,7 +83,11 @@ export class Warp implements Views {
    * @param index Its number
    * @param size Words of its registers (a multiple of 64), and predicates
    */
-  constructor(block: Block, index: number, size: { readonly words: number; readonly predicates: number }) {
+  constructor(
+    block: Block,
+    index: number,
+    size: { readonly words: number; readonly predicates: number },
+  ) {
     this.block = block;
     this.index = index;
     const buffer = new ArrayBuffer(size.words * 4);

@@ -31,9 +31,24 @@ interface Case {
 }
 
 const CASES: readonly Case[] = MODES.flatMap((mode) => [
-  { instruction: `add.${mode}.f32 %0, %1, %2;`, arity: 2, exact: ([a, b]) => plus(a, b), centre: 100 },
-  { instruction: `mul.${mode}.f32 %0, %1, %2;`, arity: 2, exact: ([a, b]) => times(a, b), centre: 64 },
-  { instruction: `mul.${mode}.f32 %0, %1, %2;`, arity: 2, exact: ([a, b]) => times(a, b), centre: 190 },
+  {
+    instruction: `add.${mode}.f32 %0, %1, %2;`,
+    arity: 2,
+    exact: ([a, b]) => plus(a, b),
+    centre: 100,
+  },
+  {
+    instruction: `mul.${mode}.f32 %0, %1, %2;`,
+    arity: 2,
+    exact: ([a, b]) => times(a, b),
+    centre: 64,
+  },
+  {
+    instruction: `mul.${mode}.f32 %0, %1, %2;`,
+    arity: 2,
+    exact: ([a, b]) => times(a, b),
+    centre: 190,
+  },
   {
     instruction: `fma.${mode}.f32 %0, %1, %2, %3;`,
     arity: 3,

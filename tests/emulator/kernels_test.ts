@@ -32,33 +32,38 @@ function product(
 
 for (const arch of ["sm_80", "sm_90"]) {
   for (const [T, N, K] of [[128, 128, 128], [100, 64, 96], [1, 64, 32]]) {
-    cudaTest(`a matmul of [${T}, ${K}] by [${N}, ${K}] for ${arch}: right, clean, no conflicts`, () => {
-      const x = toBf16(randomFloats(T * K, 1));
-      const w = toBf16(randomFloats(N * K, 2));
-      const device = new Device();
-      const y = device.alloc("y", T * N * 4);
-      const report = compileKernels("gemm", { arch }).launch("gemm", {
-        device,
-        grid: [Math.ceil(T / 64), N / 64],
-        block: 128,
-        shared: 16384,
-        args: [device.alloc("x", x), device.alloc("w", w), y, T, N, K],
-      });
-      assertClean(report);
-      const wanted = product(fromBf16(x), fromBf16(w), { T, N, K });
-      assertClose(device.readFloat32(y), wanted, { tolerance: 1e-6, what: "y" });
-      const { shared, globalReads, mma } = report.counters;
-      assert.equal(shared.factor, 1);
-      assert.equal(globalReads.efficiency, 1);
-      // Tiles of 64 x 64: 32 products of 16 x 8 for each 16 of K.
-      assert.equal(mma, Math.ceil(T / 64) * (N / 64) * 32 * K / 16);
-    });
+    cudaTest(
+      `a matmul of [${T}, ${K}] by [${N}, ${K}] for ${arch}: right, clean, no conflicts`,
+      () => {
+        const x = toBf16(randomFloats(T * K, 1));
+        const w = toBf16(randomFloats(N * K, 2));
+        const device = new Device();
+        const y = device.alloc("y", T * N * 4);
+        const report = compileKernels("gemm", { arch }).launch("gemm", {
+          device,
+          grid: [Math.ceil(T / 64), N / 64],
+          block: 128,
+          shared: 16384,
+          args: [device.alloc("x", x), device.alloc("w", w), y, T, N, K],
+        });
+        assertClean(report);
+        const wanted = product(fromBf16(x), fromBf16(w), { T, N, K });
+        assertClose(device.readFloat32(y), wanted, { tolerance: 1e-6, what: "y" });
+        const { shared, globalReads, mma } = report.counters;
+        assert.equal(shared.factor, 1);
+        assert.equal(globalReads.efficiency, 1);
+        // Tiles of 64 x 64: 32 products of 16 x 8 for each 16 of K.
+        assert.equal(mma, Math.ceil(T / 64) * (N / 64) * 32 * K / 16);
+      },
+    );
   }
 }
 
 cudaTest("plain and checked launches give the same bits", () => {
   const device = new Device();
-  const [x, w] = [1, 2].map((seed) => device.alloc(`in${seed}`, toBf16(randomFloats(64 * 64, seed))));
+  const [x, w] = [1, 2].map((seed) =>
+    device.alloc(`in${seed}`, toBf16(randomFloats(64 * 64, seed)))
+  );
   const module = compileKernels("gemm");
   const results = [true, false].map((check) => {
     const y = device.alloc("y", 64 * 64 * 4);
@@ -114,7 +119,9 @@ cudaTest("vectors of 16 bytes read every sector whole", () => {
   const { globalReads, globalWrites, lines } = report.counters;
   assert.equal(globalReads.sectors, 125);
   assert.equal(globalWrites.bytes, 4000);
-  assert.ok(lines.some(({ file, global }) => file.endsWith("blocks.cu") && global?.sectors === 125));
+  assert.ok(
+    lines.some(({ file, global }) => file.endsWith("blocks.cu") && global?.sectors === 125),
+  );
 });
 
 cudaTest("lanes that leave a loop at different times", () => {

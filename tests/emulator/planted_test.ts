@@ -55,16 +55,22 @@ const isOpcode = (opcode: string) => (finding: Finding) => finding.opcode.starts
 
 cudaTest("planted: no barrier before tiles are used", () => {
   const report = gemm(ptxOf("gemm", { defines: ["BUG_BARRIER_BEFORE"] }));
-  const one = found(report, "race", ({ opcode, other }) =>
-    opcode.startsWith("ldmatrix") && other?.access === "write");
+  const one = found(
+    report,
+    "race",
+    ({ opcode, other }) => opcode.startsWith("ldmatrix") && other?.access === "write",
+  );
   assert.match(one.source[0].file, /gemm\.cu$/);
   assert.match(one.other?.opcode ?? "", /^cp\.async/);
 });
 
 cudaTest("planted: no barrier after tiles are used", () => {
   const report = gemm(ptxOf("gemm", { defines: ["BUG_BARRIER_AFTER"] }));
-  const one = found(report, "race", ({ opcode, other }) =>
-    opcode.startsWith("cp.async") && other?.access === "read");
+  const one = found(
+    report,
+    "race",
+    ({ opcode, other }) => opcode.startsWith("cp.async") && other?.access === "read",
+  );
   assert.match(one.other?.opcode ?? "", /^ldmatrix/);
 });
 

@@ -49,7 +49,13 @@ const compiled = new Map<string, string>();
  */
 export function ptxOf(stem: string, options: KernelOptions = {}): string {
   const { defines = [], arch = "sm_80", flags = [] } = options;
-  const args = ["-ptx", "-lineinfo", `-arch=${arch}`, ...flags, ...defines.map((name) => `-D${name}`)];
+  const args = [
+    "-ptx",
+    "-lineinfo",
+    `-arch=${arch}`,
+    ...flags,
+    ...defines.map((name) => `-D${name}`),
+  ];
   const key = [stem, ...args].join(" ");
   const known = compiled.get(key);
   if (known !== undefined) return known;

@@ -40,13 +40,25 @@ function places(rows: number, of: (lane: number, index: number) => number): Int3
 }
 
 /** First of two neighbours: register r of A is row g (+8 for odd r), columns 2t (+8 from r = 2). */
-const HALVES_A = places(4, (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + 2 * (lane & 3) + 8 * (r >> 1));
+const HALVES_A = places(
+  4,
+  (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + 2 * (lane & 3) + 8 * (r >> 1),
+);
 const HALVES_B = places(2, (lane, r) => (lane >> 2) * DEPTH + 2 * (lane & 3) + 8 * r);
-const WORDS_A = places(4, (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + (lane & 3) + 4 * (r >> 1));
+const WORDS_A = places(
+  4,
+  (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + (lane & 3) + 4 * (r >> 1),
+);
 const WORDS_B = places(2, (lane, r) => (lane >> 2) * DEPTH + (lane & 3) + 4 * r);
 
 /** Puts a register's elements into A or B. */
-type Unpack = (words: Int32Array, row: number, to: Float64Array, place: Int32Array, at: number) => void;
+type Unpack = (
+  words: Int32Array,
+  row: number,
+  to: Float64Array,
+  place: Int32Array,
+  at: number,
+) => void;
 
 const halvesBf16: Unpack = (words, row, to, place, at) => {
   for (let i = 0; i < 32; i++) {
@@ -175,7 +187,8 @@ interface Moved {
 }
 
 function shapeOf(site: Site): Moved {
-  const count = { x1: 1, x2: 2, x4: 4 }[site.instruction.parts.find((p) => /^x[124]$/.test(p)) ?? ""];
+  const count =
+    { x1: 1, x2: 2, x4: 4 }[site.instruction.parts.find((p) => /^x[124]$/.test(p)) ?? ""];
   if (count === undefined || !site.has("m8n8") || site.type !== "b16") {
     return site.fail("this shape is not known");
   }

@@ -58,7 +58,10 @@ export function approach(
 }
 
 /** Local addresses are a thread's own; its part of the warp's memory begins at lane · size. */
-function localLanes(warp: Warp, { site, bytes }: { readonly site: number; readonly bytes: number }): number {
+function localLanes(
+  warp: Warp,
+  { site, bytes }: { readonly site: number; readonly bytes: number },
+): number {
   const size = warp.block.setting.localBytes;
   let lanes = warp.mask;
   for (let i = 0; i < 32; i++) {
@@ -221,7 +224,9 @@ function copy(d: number, a: number, width: Width): Execute {
   return ({ i32, mask }) => {
     if (mask === -1) { for (let i = 0; i < words; i++) i32[d + i] = i32[a + i]; }
     else {
-      for (let i = 0; i < words; i++) if ((mask >>> (i >> shift) & 1) !== 0) i32[d + i] = i32[a + i];
+      for (let i = 0; i < words; i++) {
+        if ((mask >>> (i >> shift) & 1) !== 0) i32[d + i] = i32[a + i];
+      }
     }
   };
 }
