@@ -66,7 +66,7 @@ class BodyParser {
     else if (cursor.second === ":" && cursor.next !== "@") this.#label();
     else if (cursor.accept(".reg")) this.#declare();
     else if (cursor.accept(".loc")) this.#source = this.#lines.location(cursor.restOfLine());
-    else if (cursor.accept(".file")) this.#lines.file(cursor.restOfLine());
+    else if (cursor.accept(".file")) cursor.restOfLine();
     else if (cursor.accept(".pragma")) cursor.restOfLine();
     else if (/^\.(?:shared|local)$/.test(cursor.next)) {
       this.#variables.push(...parseVariables(cursor, cursor.take()));

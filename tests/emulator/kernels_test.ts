@@ -3,9 +3,22 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Device, findingText, type LaunchReport, toBf16 } from "../../src/emulator/mod.ts";
+import {
+  Device,
+  findingText,
+  type LaunchReport,
+  parsePtxas,
+  toBf16,
+} from "../../src/emulator/mod.ts";
 import { assertClose } from "../support/compare.ts";
-import { compileKernels, cudaTest, fromBf16, randomFloats, randomNumbers } from "./support.ts";
+import {
+  compileKernels,
+  cudaTest,
+  fromBf16,
+  ptxasOf,
+  randomFloats,
+  randomNumbers,
+} from "./support.ts";
 
 /** No findings, all blocks ended. */
 function assertClean({ findings, complete }: LaunchReport): void {
@@ -235,3 +248,52 @@ for (const arch of ["sm_80", "sm_90"]) {
     assert.deepEqual(device.readFloat32(sums), pairs);
   });
 }
+
+cudaTest("a structure by value, indexed by the block", () => {
+  const device = new Device();
+  const buffers = [3, 5, 0, 7].map((count, i) => device.alloc(`to${i}`, count * 4));
+  const given = new DataView(new ArrayBuffer(56));
+  buffers.forEach(({ address, bytes }, i) => {
+    given.setBigUint64(8 * i, address, true);
+    given.setInt32(32 + 4 * i, bytes / 4, true);
+  });
+  given.setFloat32(48, 1.5, true);
+  const args = [new Uint8Array(given.buffer)];
+  assertClean(compileKernels("blocks").launch("many", { device, grid: 4, block: 32, args }));
+  buffers.forEach((buffer, i) => {
+    const wanted = Float32Array.from({ length: buffer.bytes / 4 }, () => 1.5 * i);
+    assert.deepEqual(device.readFloat32(buffer), wanted);
+  });
+});
+
+cudaTest("barriers that count", () => {
+  const device = new Device();
+  const x = device.alloc("x", Int32Array.from({ length: 96 }, (_, i) => i));
+  const y = device.alloc("y", 384);
+  const module = compileKernels("blocks");
+  assertClean(module.launch("counted", { device, grid: 1, block: 96, args: [x, y] }));
+  assert.deepEqual([...new Int32Array(device.read(y).buffer)], Array(96).fill(96));
+});
+
+cudaTest("registers and spills by ptxas, counts by the PTX", () => {
+  for (const arch of ["sm_80", "sm_90"]) {
+    const [gemm] = parsePtxas(ptxasOf("gemm", { arch }));
+    assert.equal(gemm.entry, "gemm");
+    assert.equal(gemm.arch, arch);
+    assert.equal(gemm.spillStores + gemm.spillLoads, 0);
+    assert.ok(gemm.registers > 32 && gemm.registers <= 128, `${gemm.registers}`);
+    assert.equal(gemm.barriers, 1);
+  }
+  const counts = compileKernels("gemm").counts("gemm");
+  assert.equal(counts.mma, 16);
+  assert.equal(counts.ldmatrix, 8);
+  assert.equal(counts.asyncCopies, 8);
+  assert.equal(counts.barriers, 2);
+  assert.equal(compileKernels("blocks").counts("scale4").global16, 2);
+});
+
+cudaTest("planted: a kernel that has too few registers spills", () => {
+  const kernels = parsePtxas(ptxasOf("blocks", { flags: ["-maxrregcount=24"] }));
+  const mixed = kernels.find(({ entry }) => entry === "mixed");
+  assert.ok(mixed !== undefined && mixed.spillStores > 0 && mixed.spillLoads > 0);
+});

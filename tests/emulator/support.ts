@@ -70,6 +70,33 @@ export function ptxOf(stem: string, options: KernelOptions = {}): string {
 }
 
 /**
+ * What ptxas says of a file of kernels.
+ * @param stem Name without its extension
+ * @param options Macros, architecture
+ */
+export function ptxasOf(stem: string, options: KernelOptions = {}): string {
+  const { defines = [], arch = "sm_80", flags = [] } = options;
+  const source = inRepository(`tests/emulator/kernels/${stem}.cu`);
+  const macros = defines.map((name) => `-D${name}`);
+  const { success, stderr } = new Deno.Command(NVCC, {
+    args: [
+      "-cubin",
+      "-Xptxas",
+      "-v",
+      `-arch=${arch}`,
+      ...flags,
+      ...macros,
+      source,
+      "-o",
+      "/dev/null",
+    ],
+  }).outputSync();
+  const text = new TextDecoder().decode(stderr);
+  if (!success) throw new Error(text);
+  return text;
+}
+
+/**
  * A module of kernels.
  * @param stem Name of the file without its extension
  * @param options Macros, architecture

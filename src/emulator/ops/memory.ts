@@ -47,14 +47,15 @@ export function approach(
   if (checker === undefined || space === "param") return { memory, lanes: warp.mask };
   const isShared = space === "shared";
   const lanes = isShared ? warp.mask : inWindow(warp, address, access.site);
+  const judged: Access = { ...access, space: isShared ? "shared" : "global" };
+  const good = checker.check(warp, judged, ADDRESSES, lanes);
   const { site, bytes } = access;
-  if (isShared) checker.counters.shared(site, ADDRESSES, lanes, bytes);
+  if (isShared) checker.counters.shared(site, ADDRESSES, good, bytes);
   else if (space === "global") {
     const direction = access.kind === "read" ? "read" : "write";
-    checker.counters.global(site, direction, { addresses: ADDRESSES, mask: lanes, bytes });
+    checker.counters.global(site, direction, { addresses: ADDRESSES, mask: good, bytes });
   }
-  const judged: Access = { ...access, space: isShared ? "shared" : "global" };
-  return { memory, lanes: checker.check(warp, judged, ADDRESSES, lanes) };
+  return { memory, lanes: good };
 }
 
 /** Local addresses are a thread's own; its part of the warp's memory begins at lane · size. */

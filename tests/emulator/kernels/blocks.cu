@@ -199,3 +199,22 @@ extern "C" __global__ void pairs(const __nv_bfloat162* x, __nv_bfloat162* y, flo
   const float2 f = __bfloat1622float2(w);
   sums[i] = f.x + f.y;
 }
+
+// A structure by value, indexed at run time: parameters have addresses.
+struct Many {
+  float* to[4];
+  int count[4];
+  float value;
+};
+extern "C" __global__ void many(const __grid_constant__ Many given) {
+  const int b = blockIdx.x;
+  if (threadIdx.x < given.count[b]) given.to[b][threadIdx.x] = given.value * b;
+}
+
+// bar.red: how many threads of the block see an odd number, and whether all see a positive one.
+extern "C" __global__ void counted(const int* x, int* y) {
+  const int v = x[threadIdx.x];
+  const int odd = __syncthreads_count(v & 1);
+  const int all = __syncthreads_and(v > 0);
+  y[threadIdx.x] = odd * 2 + (all != 0);
+}
