@@ -7,7 +7,7 @@ import { Books } from "./books.ts";
 import type { Counters } from "./counters.ts";
 import type { Device } from "./device.ts";
 import type { AddressPlace, FindingKind, Findings, OtherAccess } from "./findings.ts";
-import { ATOMIC, BYTES_AT, Shadow, WHOLE_WARP } from "./shadow.ts";
+import { ATOMIC, BYTES_AT, INFOS, Shadow, WHOLE_WARP } from "./shadow.ts";
 import type { Warp } from "./warp.ts";
 
 /** An access of a warp. */
@@ -133,15 +133,32 @@ export class Checker {
     const flags = lane | (access.wholeWarp ? WHOLE_WARP : 0) | (access.strong ? ATOMIC : 0);
     const info = flags | bytes << BYTES_AT;
     const { segment } = this.#warp;
+    // Neighbouring cells mostly have the same history: it is judged once.
+    let lastWriter = -1;
+    let lastInfo = -1;
+    let lastReader = -1;
+    let lastOther = -1;
+    let keeps = false;
     for (let cell = at >>> 1; cell <= end; cell++) {
       const written = writer[cell];
-      if (written >= base && this.#conflicts(written, writerInfo[cell], info)) {
-        this.#race(lane, at, { number: written, info: writerInfo[cell], access: "write" });
+      if (written >= base && (written !== lastWriter || writerInfo[cell] !== lastInfo)) {
+        lastWriter = written;
+        lastInfo = writerInfo[cell];
+        if (this.#conflicts(written, lastInfo, info)) {
+          this.#race(lane, at, { number: written, info: lastInfo, access: "write" });
+        }
       }
       const read = reader[cell];
-      if (read >= base && this.#keeps(read, other[cell], base, segment)) {
-        other[cell] = read;
-        otherInfo[cell] = readerInfo[cell];
+      if (read >= base) {
+        if (read !== lastReader || other[cell] !== lastOther) {
+          lastReader = read;
+          lastOther = other[cell];
+          keeps = this.#keeps(read, lastOther, base, segment);
+        }
+        if (keeps) {
+          other[cell] = read;
+          otherInfo[cell] = readerInfo[cell];
+        }
       }
       reader[cell] = number;
       readerInfo[cell] = info;
@@ -172,19 +189,36 @@ export class Checker {
     const atomic = access.kind === "atomic";
     if (atomic && found !== (bytes | bytes << 2)) this.#uninitialised(lane, at);
     const info = lane | (atomic || access.strong ? ATOMIC : 0) | bytes << BYTES_AT;
-    const [clear, set] = access.pending ? [~(bytes << 2), 0] : [-1, bytes << 2];
+    const clear = access.pending ? ~(bytes << 2) : -1;
+    const set = access.pending ? 0 : bytes << 2;
+    // Neighbouring cells mostly have the same history: it is judged once.
+    let lastWriter = -1;
+    let lastReader = -1;
+    let lastOther = -1;
     for (let cell = at >>> 1; cell <= end; cell++) {
       const written = writer[cell];
-      if (written >= base && this.#conflicts(written, writerInfo[cell], info)) {
-        this.#race(lane, at, { number: written, info: writerInfo[cell], access: "write" });
+      const writtenKey = written * INFOS + writerInfo[cell];
+      if (written >= base && writtenKey !== lastWriter) {
+        lastWriter = writtenKey;
+        if (this.#conflicts(written, writerInfo[cell], info)) {
+          this.#race(lane, at, { number: written, info: writerInfo[cell], access: "write" });
+        }
       }
       const read = reader[cell];
-      if (read >= base && this.#conflicts(read, readerInfo[cell], info)) {
-        this.#race(lane, at, { number: read, info: readerInfo[cell], access: "read" });
+      const readKey = read * INFOS + readerInfo[cell];
+      if (read >= base && readKey !== lastReader) {
+        lastReader = readKey;
+        if (this.#conflicts(read, readerInfo[cell], info)) {
+          this.#race(lane, at, { number: read, info: readerInfo[cell], access: "read" });
+        }
       }
       const second = other[cell];
-      if (second >= base && this.#conflicts(second, otherInfo[cell], info)) {
-        this.#race(lane, at, { number: second, info: otherInfo[cell], access: "read" });
+      const secondKey = second * INFOS + otherInfo[cell];
+      if (second >= base && secondKey !== lastOther) {
+        lastOther = secondKey;
+        if (this.#conflicts(second, otherInfo[cell], info)) {
+          this.#race(lane, at, { number: second, info: otherInfo[cell], access: "read" });
+        }
       }
       writer[cell] = number;
       writerInfo[cell] = info;

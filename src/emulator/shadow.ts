@@ -20,6 +20,8 @@ export const WHOLE_WARP = 1 << 5;
 export const ATOMIC = 1 << 6;
 /** Where the mask of the cell's bytes begins. */
 export const BYTES_AT = 7;
+/** How many different such bits there are. */
+export const INFOS = 1 << BYTES_AT + 2;
 
 /** Shadow of a memory. Cells are two bytes. */
 export class Shadow {
