@@ -7,6 +7,9 @@ import type { SourceChain, SourcePlace } from "./syntax.ts";
 /** nvcc nests wrappers in wrappers, never this deep. */
 const DEEPEST = 32;
 
+/** Where nvcc has its headers. */
+const TOOLKIT = /\/targets\/[^/]+\/include\/|\/cuda[^/]*\/include\//;
+
 /** The line table of a module. */
 export class LineTable {
   readonly #files = new Map<string, string>();
@@ -34,8 +37,11 @@ export class LineTable {
       places.push({ file: this.#files.get(file) ?? `file ${file}`, line: Number(line) });
       next = this.#callSites.get(next);
     }
-    const key = places.map(({ file, line }) => `${file}:${line}`).join(" ");
-    const known = this.#chains.get(key) ?? places;
+    // Wrappers of the toolkit's headers say nothing that the line which calls them does not.
+    const own = places.filter(({ file }) => !TOOLKIT.test(file));
+    const shown = own.length > 0 ? own : places;
+    const key = shown.map(({ file, line }) => `${file}:${line}`).join(" ");
+    const known = this.#chains.get(key) ?? shown;
     this.#chains.set(key, known);
     return known;
   }

@@ -101,7 +101,8 @@ export class PtxModule {
     const counters = new Counters(entry.instructions);
     const { device, check = true, maxBranches = 50e6 } = options;
     const started = performance.now();
-    if (!check) device.shadow.trust();
+    if (check) device.launchNoted();
+    else device.launchUnnoted();
     const block = new Block({
       ...{ device, parameters, findings, grid, size, sharedBytes },
       checker: check ? new Checker({ device, sharedBytes, findings, counters }) : undefined,
