@@ -2,7 +2,7 @@
  * A module that can be launched: parameters, shared memory, the grid, and what came of it.
  * @module
  */
-import { invariant, PacacError } from "../errors.ts";
+import { PacacError } from "../errors.ts";
 import { Block, type Extents } from "./block.ts";
 import { Checker } from "./checker.ts";
 import { type CounterReport, Counters } from "./counters.ts";
@@ -48,6 +48,8 @@ export interface LaunchReport {
 const MOST_THREADS = 1024;
 /** Shared memory that a block of the largest target may have. */
 const MOST_SHARED = 227 * 1024;
+/** Local memory that a thread may have here; GPUs allow 512 KB. */
+const MOST_LOCAL = 64 * 1024;
 const MOST_BLOCKS = 2 ** 31 - 1;
 
 /** A module of PTX. */
@@ -94,7 +96,8 @@ export class PtxModule {
     const size = extents(options.block);
     const symbols = this.#symbols(options.device, entry);
     const sharedBytes = sharedEnd(this.#shared(entry)) + (options.shared ?? 0);
-    refuseLaunch(entry, { grid, size, sharedBytes });
+    const localBytes = Math.ceil(sharedEnd(entry.variables.filter(isLocal)) / 16) * 16;
+    refuseLaunch(entry, { grid, size, sharedBytes, localBytes });
     const program = this.#program(entry, options.device, symbols);
     const parameters = parameterBlock(entry, options.args);
     const findings = new Findings(entry.instructions);
@@ -106,7 +109,7 @@ export class PtxModule {
     const block = new Block({
       ...{ device, parameters, findings, grid, size, sharedBytes },
       checker: check ? new Checker({ device, sharedBytes, findings, counters }) : undefined,
-      localBytes: Math.ceil(sharedEnd(entry.variables.filter(isLocal)) / 16) * 16,
+      localBytes,
       registers: program.layout,
     });
     const blocks = grid.reduce((a, b) => a * b);
@@ -198,10 +201,11 @@ function extents(given: number | readonly number[]): Extents {
 
 function refuseLaunch(
   { name, maxThreads = MOST_THREADS }: Entry,
-  { grid, size, sharedBytes }: {
+  { grid, size, sharedBytes, localBytes }: {
     readonly grid: Extents;
     readonly size: Extents;
     readonly sharedBytes: number;
+    readonly localBytes: number;
   },
 ): void {
   const refuse = (what: string, remedy: string): never => {
@@ -219,6 +223,9 @@ function refuseLaunch(
   }
   if (sharedBytes > MOST_SHARED) {
     refuse(`${sharedBytes} bytes of shared memory are more than ${MOST_SHARED}`, "use less");
+  }
+  if (localBytes > MOST_LOCAL) {
+    refuse(`${localBytes} bytes of local memory are more than ${MOST_LOCAL}`, "use less");
   }
 }
 
@@ -249,8 +256,15 @@ function put(view: DataView, { name, type, bytes, offset }: Parameter, value: Ar
   }
   if (type === "f32" && typeof value === "number") return view.setFloat32(offset, value, true);
   if (type === "f64" && typeof value === "number") return view.setFloat64(offset, value, true);
+  const fits = typeof value === "number"
+    ? Number.isSafeInteger(value) && bytes <= 8
+    : bytes <= 8 && !/^f/.test(type);
+  if (!fits) {
+    throw new PacacError("usage", `Cannot launch with ${name}: ${value} is no .${type}`, {
+      remedy: "give a number for a number, a buffer for a pointer, bytes for a structure",
+    });
+  }
   const whole = typeof value === "object" ? value.address : BigInt(value);
-  invariant(bytes <= 8 && type !== "f32" && type !== "f64", `${name} is no number`);
   for (let i = 0; i < bytes; i++) {
     view.setUint8(offset + i, Number(BigInt.asUintN(64, whole) >> BigInt(8 * i) & 0xffn));
   }

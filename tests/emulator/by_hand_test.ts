@@ -127,6 +127,7 @@ Deno.test("launches that cannot be are refused", () => {
   refused("scopes", { block: 65 }, /65 threads of a block are more than 64/);
   refused("nothing", {}, /no such kernel/);
   refused("scopes", { args: [] }, /1 parameters and was given 0/);
+  refused("scopes", { args: [0.5] }, /0\.5 is no \.u64/);
   refused("scopes", { grid: 0 }, /whole numbers from 1/);
   refused("generic", { shared: 1 << 20 }, /shared memory are more than/);
   assert.throws(() => device.alloc("huge", 2 ** 33), /more than the emulator's/);
