@@ -25,7 +25,7 @@ import { ADDRESSES, addressOf } from "./space.ts";
 
 const ROWS = 16;
 const COLUMNS = 8;
-/** Depth of the longest product; shorter ones are filled up with zeros. */
+/** Depth of the longest product: elements from one row of A, or column of B, to the next. */
 const DEPTH = 16;
 
 /** Operands of the product that runs, A row by row and B column by column. */
@@ -95,15 +95,16 @@ const UNPACK: Readonly<Record<string, Unpack>> = {
   tf32: wordsTf32,
 };
 
-/** Registers of A and B by shape and type. */
-const SHAPES: Readonly<Record<string, { readonly a: number; readonly b: number }>> = {
-  "m16n8k16 bf16": { a: 4, b: 2 },
-  "m16n8k16 f16": { a: 4, b: 2 },
-  "m16n8k8 bf16": { a: 2, b: 1 },
-  "m16n8k8 f16": { a: 2, b: 1 },
-  "m16n8k8 tf32": { a: 4, b: 2 },
-  "m16n8k4 tf32": { a: 2, b: 1 },
-};
+/** Registers of A and B, and the depth, by shape and type. */
+const SHAPES: Readonly<Record<string, { readonly a: number; readonly b: number; depth: number }>> =
+  {
+    "m16n8k16 bf16": { a: 4, b: 2, depth: 16 },
+    "m16n8k16 f16": { a: 4, b: 2, depth: 16 },
+    "m16n8k8 bf16": { a: 2, b: 1, depth: 8 },
+    "m16n8k8 f16": { a: 2, b: 1, depth: 8 },
+    "m16n8k8 tf32": { a: 4, b: 2, depth: 8 },
+    "m16n8k4 tf32": { a: 2, b: 1, depth: 4 },
+  };
 
 /** `mma.sync.aligned.SHAPE.row.col.f32.TYPE.TYPE.f32 d, a, b, c` */
 function mma(site: Site): Execute {
@@ -124,55 +125,48 @@ function mma(site: Site): Execute {
   if (to.length !== 4) return site.fail("the destination must have 4 registers");
   const unpack = UNPACK[type];
   const [placeA, placeB] = type === "tf32" ? [WORDS_A, WORDS_B] : [HALVES_A, HALVES_B];
-  const isShort = registers.a * registers.b < 8 || type === "tf32";
+  const product = { to, from, depth: registers.depth };
   return (warp) => {
-    if (isShort) {
-      A.fill(0);
-      B.fill(0);
-    }
     for (let r = 0; r < rowsA.length; r++) unpack(warp.i32, rowsA[r], A, placeA, 32 * r);
     for (let r = 0; r < rowsB.length; r++) unpack(warp.i32, rowsB[r], B, placeB, 32 * r);
-    multiply(warp.f32, to, from);
+    multiply(warp.f32, product);
   };
 }
 
+/** Registers of the product that runs, and its depth. */
+interface Product {
+  readonly to: Int32Array;
+  readonly from: Int32Array;
+  readonly depth: number;
+}
+
 /**
- * D = A B + C, a row of A at a time held in variables: one load for each product.
+ * D = A B + C. Each lane's four elements are two rows by two columns: four products for four loads.
  * @param f32 Registers
- * @param to Rows of D
- * @param from Rows of C
+ * @param product Rows of D and C
  */
-function multiply(f32: Float32Array, to: Int32Array, from: Int32Array): void {
-  for (let row = 0; row < ROWS; row++) {
-    const a = row * DEPTH;
-    const a0 = A[a];
-    const a1 = A[a + 1];
-    const a2 = A[a + 2];
-    const a3 = A[a + 3];
-    const a4 = A[a + 4];
-    const a5 = A[a + 5];
-    const a6 = A[a + 6];
-    const a7 = A[a + 7];
-    const a8 = A[a + 8];
-    const a9 = A[a + 9];
-    const a10 = A[a + 10];
-    const a11 = A[a + 11];
-    const a12 = A[a + 12];
-    const a13 = A[a + 13];
-    const a14 = A[a + 14];
-    const a15 = A[a + 15];
-    const lane = (row & 7) * 4;
-    const half = row >> 3 << 1;
-    for (let column = 0; column < COLUMNS; column++) {
-      const b = column * DEPTH;
-      const low = a0 * B[b] + a1 * B[b + 1] + (a2 * B[b + 2] + a3 * B[b + 3]) +
-        (a4 * B[b + 4] + a5 * B[b + 5] + (a6 * B[b + 6] + a7 * B[b + 7]));
-      const high = a8 * B[b + 8] + a9 * B[b + 9] + (a10 * B[b + 10] + a11 * B[b + 11]) +
-        (a12 * B[b + 12] + a13 * B[b + 13] + (a14 * B[b + 14] + a15 * B[b + 15]));
-      const register = half + (column & 1);
-      const at = lane + (column >> 1);
-      f32[to[register] + at] = f32[from[register] + at] + (low + high);
+function multiply(f32: Float32Array, { to, from, depth }: Product): void {
+  for (let lane = 0; lane < 32; lane++) {
+    const a = (lane >> 2) * DEPTH;
+    const b = (lane & 3) * 2 * DEPTH;
+    let c0 = 0;
+    let c1 = 0;
+    let c2 = 0;
+    let c3 = 0;
+    for (let k = 0; k < depth; k++) {
+      const upper = A[a + k];
+      const lower = A[a + 8 * DEPTH + k];
+      const left = B[b + k];
+      const right = B[b + DEPTH + k];
+      c0 += upper * left;
+      c1 += upper * right;
+      c2 += lower * left;
+      c3 += lower * right;
     }
+    f32[to[0] + lane] = f32[from[0] + lane] + c0;
+    f32[to[1] + lane] = f32[from[1] + lane] + c1;
+    f32[to[2] + lane] = f32[from[2] + lane] + c2;
+    f32[to[3] + lane] = f32[from[3] + lane] + c3;
   }
 }
 
