@@ -7,6 +7,9 @@ import { PacacError } from "../../src/errors.ts";
 import { Device, findingText, parse } from "../../src/emulator/mod.ts";
 import { runCommand } from "../errors/case.ts";
 import { inRepository } from "../support/paths.ts";
+import { randomNumbers } from "./support.ts";
+
+const SEED = Number(Deno.env.get("PACAC_SEED") ?? 1);
 
 const TEXT = Deno.readTextFileSync(inRepository("tests/emulator/kernels/by_hand.ptx"));
 
@@ -178,4 +181,45 @@ Deno.test("deno task emulate prints findings and exits with 1", async () => {
   assert.equal(text.exit, "0", text.stderr);
   assert.match(text.stdout, /table_branch: 0 findings/);
   assert.match(text.stdout, /i32\[32\]: 7 11 222 7 …/);
+});
+
+Deno.test("what an unchecked launch wrote counts as written", () => {
+  const device = new Device();
+  const y = device.alloc("y", 256);
+  const module = parse(TEXT);
+  const given = { device, grid: 1, block: 64, args: [y] };
+  const plain = module.launch("scopes", { ...given, check: false });
+  assert.ok(plain.counters.warpInstructions > 0);
+  assert.deepEqual(module.launch("places", { ...given, block: 1 }).findings, []);
+});
+
+Deno.test("damaged PTX is refused or runs to an end, and is never a fault of the emulator's", () => {
+  const lines = TEXT.split("\n");
+  const random = randomNumbers(SEED);
+  const whole = (below: number) => Math.floor((random() + 1) / 2 * below);
+  let refused = 0;
+  for (let round = 0; round < 300; round++) {
+    const damaged = [...lines];
+    for (let i = 0; i <= whole(3); i++) {
+      const at = whole(damaged.length);
+      const line = damaged[at];
+      const cut = whole(line.length);
+      const other = damaged[whole(damaged.length)];
+      damaged[at] = [line.slice(0, cut), line.slice(cut), `${line}\n${other}`, ""][whole(4)];
+    }
+    try {
+      const module = parse(damaged.join("\n"));
+      for (const entry of module.entries) {
+        const device = new Device();
+        const args = module.parameters(entry).map(() => device.alloc("y", 1024));
+        module.launch(entry, { device, grid: 1, block: 32, shared: 64, args, maxBranches: 100 });
+      }
+    } catch (error) {
+      if (!(error instanceof PacacError)) {
+        throw new Error(`seed ${SEED}, round ${round}`, { cause: error });
+      }
+      refused++;
+    }
+  }
+  assert.ok(refused > 100);
 });
