@@ -5,13 +5,14 @@
 
 /** A float format. */
 export interface Format {
-  readonly bits: 16 | 32;
+  readonly bits: 16 | 32 | 64;
   /** Bits of the fraction. */
   readonly fraction: number;
 }
 
-/** float32, bfloat16, half. */
+/** float64, float32, bfloat16, half. */
 export const FORMATS = {
+  f64: { bits: 64, fraction: 52 },
   f32: { bits: 32, fraction: 23 },
   bf16: { bits: 16, fraction: 7 },
   f16: { bits: 16, fraction: 10 },
@@ -48,6 +49,37 @@ export function plus(a: Exact, b: Exact): Exact {
   const exponent = Math.min(a.exponent, b.exponent);
   const shifted = (x: Exact) => x.mantissa << BigInt(x.exponent - exponent);
   return { mantissa: shifted(a) + shifted(b), exponent };
+}
+
+/** More bits than any format keeps; one more says whether anything lies below them. */
+const GUARD = 200n;
+
+/** a / b, exact enough to be rounded: the last bit is set where there is a rest. @param a Exact @param b Exact */
+export function over(a: Exact, b: Exact): Exact {
+  const numerator = a.mantissa << GUARD;
+  const sign = (numerator < 0n) === (b.mantissa < 0n) ? 1n : -1n;
+  const magnitude = (x: bigint) => x < 0n ? -x : x;
+  const quotient = magnitude(numerator) / magnitude(b.mantissa);
+  const sticky = magnitude(numerator) % magnitude(b.mantissa) === 0n ? 0n : 1n;
+  return {
+    mantissa: sign * (quotient * 2n + sticky),
+    exponent: a.exponent - b.exponent - Number(GUARD) - 1,
+  };
+}
+
+/** The square root of a, as `over` gives quotients. @param a Exact, from 0 */
+export function root(a: Exact): Exact {
+  const shift = GUARD + BigInt(Math.abs(a.exponent) % 2);
+  const value = a.mantissa << shift;
+  let low = 0n;
+  let high = 1n << BigInt(value.toString(2).length / 2 + 1 | 0);
+  while (high - low > 1n) {
+    const middle = (low + high) / 2n;
+    if (middle * middle <= value) low = middle;
+    else high = middle;
+  }
+  const sticky = low * low === value ? 0n : 1n;
+  return { mantissa: low * 2n + sticky, exponent: (a.exponent - Number(shift)) / 2 - 1 };
 }
 
 /**

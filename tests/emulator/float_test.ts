@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { evaluate } from "./one_instruction.ts";
-import { type Exact, exactOf, FORMATS, plus, rounded, times } from "./exact.ts";
+import { type Exact, exactOf, FORMATS, over, plus, root, rounded, times } from "./exact.ts";
 import { randomNumbers } from "./support.ts";
 
 const SEED = Number(Deno.env.get("PACAC_SEED") ?? 1);
@@ -61,6 +61,26 @@ const CASES: readonly Case[] = MODES.flatMap((mode) => [
     exact: ([a, b, c]) => plus(times(a, b), c),
     centre: 20,
   },
+  {
+    instruction: `div.${mode}.f32 %0, %1, %2;`,
+    arity: 2,
+    exact: ([a, b]) => over(a, b),
+    centre: 120,
+  },
+  {
+    instruction: `div.${mode}.f32 %0, %1, %2;`,
+    arity: 2,
+    exact: ([a, b]) => over(a, b),
+    centre: 30,
+  },
+  {
+    instruction: `rcp.${mode}.f32 %0, %1;`,
+    arity: 1,
+    exact: ([a]) => over({ mantissa: 1n, exponent: 0 }, a),
+    centre: 230,
+  },
+  // Sources of another sign give NaN, and are left out.
+  { instruction: `sqrt.${mode}.f32 %0, %1;`, arity: 1, exact: ([a]) => root(a), centre: 60 },
 ]);
 
 for (const { instruction, arity, exact, centre } of CASES) {
@@ -71,13 +91,16 @@ for (const { instruction, arity, exact, centre } of CASES) {
     const [, mode] = instruction.split(".");
     let compared = 0;
     found.forEach((bits, i) => {
-      const value = exact(sources.map((values) => exactOf(values[i], FORMATS.f32)));
+      const given = sources.map((values) => exactOf(values[i], FORMATS.f32));
+      if (given.some(({ mantissa }) => mantissa === 0n)) return;
+      if (instruction.startsWith("sqrt") && given[0].mantissa < 0n) return;
+      const value = exact(given);
       if (value.mantissa === 0n) return;
       compared++;
-      const given = sources.map((values) => `0x${values[i].toString(16)}`).join(", ");
-      assert.equal(bits, rounded(value, FORMATS.f32, mode), `${instruction} of ${given}`);
+      const words = sources.map((values) => `0x${values[i].toString(16)}`).join(", ");
+      assert.equal(bits, rounded(value, FORMATS.f32, mode), `${instruction} of ${words}`);
     });
-    assert.ok(compared > COUNT / 2);
+    assert.ok(compared > COUNT / 3);
   });
 }
 
@@ -200,4 +223,21 @@ Deno.test("comparisons with NaN", () => {
   assert.deepEqual(run("equ"), [1, 1, 0, 0]);
   assert.deepEqual(run("num"), [0, 1, 1, 1]);
   assert.deepEqual(run("nan"), [1, 0, 0, 0]);
+});
+
+Deno.test(`fma.rn.f64 rounds once, seed ${SEED}`, () => {
+  const random = randomNumbers(SEED);
+  const whole = (below: number) => BigInt(Math.floor((random() + 1) / 2 * below));
+  // Few bits of fraction make ties; exponents are near each other.
+  const word = () =>
+    whole(2) << 63n | 1000n + whole(40) << 52n | whole(2 ** 26) << (whole(2) === 0n ? 26n : 3n);
+  const sources = [0, 1, 2].map(() => Array.from({ length: COUNT }, word));
+  const registers = ["f64", "f64", "f64", "f64"];
+  const found = evaluate("fma.rn.f64 %0, %1, %2, %3;", { registers, sources });
+  found.forEach((bits, i) => {
+    const [a, b, c] = sources.map((values) => exactOf(values[i], FORMATS.f64));
+    const value = plus(times(a, b), c);
+    if (value.mantissa === 0n) return;
+    assert.equal(bits, rounded(value, FORMATS.f64, "rn"), `round ${i}`);
+  });
 });
