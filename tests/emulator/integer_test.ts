@@ -265,6 +265,24 @@ const CASES: readonly Case[] = [
     }));
   }),
   {
+    instruction: "mov.b64 %0, {%1, %2, %3, %4};",
+    registers: ["b64", "b16", "b16", "b16", "b16"],
+    sources: [words(16, 1), words(16, 2), words(16, 3), words(16, 4)],
+    wanted: (a, b, c, d) => d << 48n | c << 32n | b << 16n | a,
+  },
+  {
+    instruction: "{ .reg .b16 x, y, z, w; mov.b64 {x, y, z, w}, %1; mov.b16 %0, z; }",
+    registers: ["b16", "b64"],
+    sources: [words(64, 1)],
+    wanted: (a) => a >> 32n,
+  },
+  {
+    instruction: "{ .reg .b16 x, y; mov.b32 {x, y}, %1; mov.b32 %0, {y, x}; }",
+    registers: ["b32", "b32"],
+    sources: [words(32, 1)],
+    wanted: (a) => a << 16n | a >> 16n,
+  },
+  {
     instruction: "cvt.sat.s8.s32 %0, %1;",
     registers: ["b32", "b32"],
     sources: [words(32, 1)],
