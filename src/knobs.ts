@@ -159,6 +159,20 @@ export const FLAGS = {
   exportTo: { flags: "--export <file>", meaning: "Write the tuned values to a file of their own" },
   importFrom: { flags: "--import <file>", meaning: "Take over tuned values from a file" },
   prune: { flags: "--prune", meaning: "Drop values of kernels or compilers that have changed" },
+  grid: { flags: "--grid <x,y,z>", meaning: "Blocks of the grid" },
+  block: { flags: "--block <x,y,z>", meaning: "Threads of a block" },
+  sharedBytes: { flags: "--shared <bytes>", meaning: "Dynamic shared memory of a block" },
+  arg: {
+    flags: "--arg <argument>",
+    meaning: "An argument, in order: in:bf16[64,32], zero:f32[8], out:f32[64], or a number",
+  },
+  arch: {
+    flags: "--arch <name>",
+    default: "sm_80",
+    meaning: "Architecture that nvcc compiles for",
+  },
+  define: { flags: "--define <name>", meaning: "A macro for nvcc, NAME or NAME=VALUE" },
+  plain: { flags: "--plain", meaning: "Neither check nor count traffic; several times as fast" },
 } as const;
 
 /**
