@@ -14,8 +14,7 @@
 //
 // The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps; a B gives
 // `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
-// fewer than MR rows have micro-kernels of their own. A store may also have `finish(m, high, n, wide)`: it is called once for
-// each block of C when its sums are complete and still in the L2 cache, for steps that need several columns at once.
+// fewer than MR rows have micro-kernels of their own.
 #pragma once
 #include "cpu/gemm_pack.hpp"
 #include "cpu/gemm_store.hpp"
@@ -88,7 +87,7 @@ template <class T, int R, class A, class Store>
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) {
       const std::int64_t left = columns - v * Vec::lanes;
-      const Place at{place.row + r, place.column + v * Vec::lanes, place.first, place.down + r, place.right + v * Vec::lanes};
+      const Place at{place.row + r, place.column + v * Vec::lanes, place.first};
       if (left >= Vec::lanes) {
         store.whole(at, sum[r][v]);
       } else if (left > 0) {
@@ -138,11 +137,8 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
                       Share{j / T::NR * strips + i, strips * ((wide + T::NR - 1) / T::NR)});
             }
             tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, deep, store,
-                                 Place{m + i * T::MR, n + j, k == 0, i * T::MR, j}, exist);
+                                 Place{m + i * T::MR, n + j, k == 0}, exist);
           }
-        }
-        if constexpr (requires { store.finish(m, high, n, wide); }) {
-          if (k + T::KC >= K) store.finish(m, high, n, wide);
         }
       }
     }
@@ -156,17 +152,16 @@ struct Part {
 
 /// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
 /// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; the grid with the least work of its busiest thread wins.
-/// Columns are cut at multiples of `unit`, which is one of NR.
 template <class T>
-Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t unit = T::NR) {
-  const std::int64_t strips = (M + T::MR - 1) / T::MR, units = (N + unit - 1) / unit;
+Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
+  const std::int64_t strips = (M + T::MR - 1) / T::MR, panels = (N + T::NR - 1) / T::NR;
   int best = 1;
   double least = 0;
   for (int down = 1; down <= worker.threads; down++) {
     if (worker.threads % down != 0) continue;
     const int across = worker.threads / down;
     const double high = static_cast<double>((strips + down - 1) / down);
-    const double wide = static_cast<double>((units + across - 1) / across * (unit / T::NR));
+    const double wide = static_cast<double>((panels + across - 1) / across);
     const double work = high * wide + 1.5 * wide + 0.15 * high;
     if (down == 1 || work < least) {
       least = work;
@@ -176,14 +171,14 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t 
   const int across = worker.threads / best;
   const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
   const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
-  return {row.share(M, T::MR), column.share(N, unit)};
+  return {row.share(M, T::MR), column.share(N, T::NR)};
 }
 
 /// This thread's part of C[M,N] = A B.
 template <class T, class A, class B, class Store>
 void product(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
-             const Store& store, std::int64_t unit = T::NR) {
-  const Part part = part_of<T>(worker, M, N, unit);
+             const Store& store) {
+  const Part part = part_of<T>(worker, M, N);
   if (part.rows.begin < part.rows.end) multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch);
 }
 

@@ -4,11 +4,10 @@
 
 namespace pacac {
 
-/// Where a vector of sums stands, whether it is of the first slice of K, and where in its block of C (MC x NC) it stands.
+/// Where a vector of sums stands, and whether it is of the first slice of K.
 struct Place {
   std::int64_t row, column;
   bool first;
-  std::int64_t down = 0, right = 0;
 };
 
 /// C[m,n] = sum (+ bias[n]) (+ residual[m,n]), row-major with N columns. Where K is cut into slices, C is float32 and

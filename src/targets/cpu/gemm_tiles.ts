@@ -28,8 +28,6 @@ export interface Product {
   readonly k: number;
   /** k must not be cut, since C cannot hold float32 sums in between. */
   readonly whole?: boolean;
-  /** Columns that stay in one block and on one thread, a multiple of the panel's width NR, and how many there are with padding. */
-  readonly units?: (nr: number) => { readonly unit: number; readonly n: number };
 }
 
 /** Template arguments of `Tiles` and what follows from them. */
@@ -43,8 +41,6 @@ export interface Tiles {
   readonly fetch: number;
   /** The C++ type. */
   readonly type: string;
-  /** Columns that stay together. */
-  readonly unit: number;
   /** Bytes of scratch of one thread (Tiles::kScratch). */
   readonly scratch: number;
 }
@@ -90,14 +86,13 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const slices = product.whole === true ? 1 : Math.ceil(product.k / Number(values.kc));
   const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), 16);
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
-  const { unit, n } = product.units?.(nr) ?? { unit: nr, n: product.n };
-  const nc = Math.min(roundUp(n, unit), Math.max(unit, roundDown(Number(values.nc), unit)));
+  const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const scratch = roundUp(4 * kc * nc, 64) + 4 * mc * (kc + ROW_PADDING) + 64;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
   const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +
     `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}>`;
-  return { mr, nv, kc, mc, nc, unit, unroll, fetch, type, scratch: roundUp(scratch, 64) };
+  return { mr, nv, kc, mc, nc, unroll, fetch, type, scratch: roundUp(scratch, 64) };
 }
 
 /** kRowPadding of native/cpu/gemm_pack.hpp. */

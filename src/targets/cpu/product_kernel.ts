@@ -24,8 +24,6 @@ export interface ProductOptions {
   readonly product: (call: KernelCall) => Product;
   /** Operations of a call; without it, those of the product. */
   readonly flops?: (call: KernelCall) => number;
-  /** Whether a block of C lies in scratch until the epilogue has gone over it. */
-  readonly blocked?: (call: KernelCall) => boolean;
   /** Fields of the template's context beside `tiles` and `cost`. */
   readonly context?: (call: KernelCall, tiles: Tiles) => Readonly<Record<string, unknown>>;
 }
@@ -54,11 +52,10 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
         machine,
         bytes: operandBytes(call),
       }),
-    workspace(call, values, isa) {
-      const { scratch, mc, nc } = tilesOf(product(call), values, isa);
-      const block = options.blocked?.(call) === true ? 4 * mc * nc : 0;
-      return { perThread: scratch + block, shared: 0 };
-    },
+    workspace: (call, values, isa) => ({
+      perThread: tilesOf(product(call), values, isa).scratch,
+      shared: 0,
+    }),
     context(call, values, isa) {
       const { flops, bytes } = traffic(call);
       const tiles = tilesOf(product(call), values, isa);

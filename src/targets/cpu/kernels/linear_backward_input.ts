@@ -12,7 +12,7 @@ import { productKernel } from "../product_kernel.ts";
 /** dx[T,K] = Σ_i dy_i[T,O_i] We_i + residual. */
 export const linearBackwardInput: Kernel = productKernel("linear_backward_input", {
   roots: ["linear_backward_input", "paca_linear_backward_input"],
-  epilogue: [["add", "swiglu_backward"]],
+  epilogue: [["add"]],
   group: "summed_output",
   product: (call) => ({
     m: dimOf(call, "T"),
@@ -25,7 +25,6 @@ export const linearBackwardInput: Kernel = productKernel("linear_backward_input"
     members: call.members.map((member, at) => memberContext(call, { member, at })),
     paca: call.members.some(({ node }) => node.op === "paca_linear_backward_input"),
     residual: operandOf(call, "residual") !== undefined,
-    swiglu: call.epilogue.some(({ step }) => step === "swiglu_backward"),
   }),
 });
 
@@ -37,7 +36,6 @@ function memberContext(
   return {
     suffix: members.length === 1 ? "" : `_${at}`,
     first: at === 0,
-    last: at === members.length - 1,
     paca: node.op === "paca_linear_backward_input",
     out: dims.O,
     rank: dims.R ?? 0,
