@@ -43,6 +43,13 @@ export const option = {
     new Option(FLAGS.adapterFormat.flags, FLAGS.adapterFormat.meaning)
       .choices(FLAGS.adapterFormat.choices).default(FLAGS.adapterFormat.default),
   saveEvery: () => new Option(FLAGS.saveEvery.flags, FLAGS.saveEvery.meaning).argParser(count),
+  saveMinutes: () =>
+    new Option(FLAGS.saveMinutes.flags, FLAGS.saveMinutes.meaning).argParser(positive),
+  keep: () => new Option(FLAGS.keep.flags, FLAGS.keep.meaning).argParser(count),
+  evaluateEvery: () =>
+    new Option(FLAGS.evaluateEvery.flags, FLAGS.evaluateEvery.meaning).argParser(count),
+  patience: () => new Option(FLAGS.patience.flags, FLAGS.patience.meaning).argParser(count),
+  onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
@@ -101,6 +108,12 @@ function nonNegative(text: string): number {
   if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
     throw new InvalidArgumentError("Give a number from 0.");
   }
+  return value;
+}
+
+function positive(text: string): number {
+  const value = nonNegative(text);
+  if (value === 0) throw new InvalidArgumentError("Give a number above 0.");
   return value;
 }
 
