@@ -126,6 +126,15 @@ export const FLAGS = {
     choices: ["stop", "skip"],
     meaning: "At a loss that is no number: stop, or pass over the batch (default: stop)",
   },
+  schedule: {
+    flags: "--schedule <name>",
+    choices: ["constant", "linear", "cosine", "wsd"],
+    meaning: "Course of the learning rate after the warm-up (default: the description's)",
+  },
+  warmup: {
+    flags: "--warmup <w>",
+    meaning: "Steps with a rising rate; a share of all steps where it is below 1",
+  },
   resume: { flags: "--resume <dir>", meaning: "Go on from this run's folder, or checkpoint" },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },

@@ -50,6 +50,9 @@ export const option = {
     new Option(FLAGS.evaluateEvery.flags, FLAGS.evaluateEvery.meaning).argParser(count),
   patience: () => new Option(FLAGS.patience.flags, FLAGS.patience.meaning).argParser(count),
   onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
+  schedule: () =>
+    new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
+  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
@@ -108,6 +111,12 @@ function nonNegative(text: string): number {
   if (text.trim() === "" || !(value >= 0 && value < Infinity)) {
     throw new InvalidArgumentError("Give a number from 0.");
   }
+  return value;
+}
+
+function warmup(text: string): number {
+  const value = nonNegative(text);
+  if (value >= 1) return count(text);
   return value;
 }
 

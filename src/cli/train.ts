@@ -13,6 +13,7 @@ import {
   type DataIdentity,
   JsonlLogger,
   loadTokenizer,
+  type RateSchedule,
   rowsOfEpoch,
   RunLock,
   type Trainer,
@@ -54,6 +55,8 @@ interface SavingFlags {
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly onNan?: "stop" | "skip" | undefined;
+  readonly schedule?: RateSchedule["kind"] | undefined;
+  readonly warmup?: number | undefined;
 }
 
 /** The command. */
@@ -80,6 +83,8 @@ export function trainCommand(): PlainCommand {
     .addOption(option.evaluateEvery())
     .addOption(option.patience())
     .addOption(option.onNan())
+    .addOption(option.schedule())
+    .addOption(option.warmup())
     .addOption(option.resume())
     .addOption(option.seed())
     .addOption(option.target())
@@ -158,13 +163,17 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
-  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
   return {
     ...(saveEvery === undefined ? {} : { saveEvery }),
     ...(saveMinutes === undefined ? {} : { saveMinutes }),
     ...(keep === undefined ? {} : { keep }),
     ...(evaluateEvery === undefined ? {} : { evaluateEvery, best: join(runDir, "best") }),
     ...(patience === undefined ? {} : { patience }),
+    schedule: {
+      ...(schedule === undefined ? {} : { kind: schedule }),
+      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
+    },
     ...(onNan === undefined ? {} : { onNan }),
   };
 }
@@ -292,6 +301,8 @@ function resumeCommand(
     ["--evaluate-every", flags.evaluateEvery],
     ["--patience", flags.patience],
     ["--on-nan", flags.onNan],
+    ["--schedule", flags.schedule],
+    ["--warmup", flags.warmup],
     ["--seed", flags.seed],
     ["--target", flags.target === "cpu" ? undefined : flags.target],
     ["--isa", flags.isa === "native" ? undefined : flags.isa],

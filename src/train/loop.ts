@@ -10,6 +10,7 @@ import { TokenRows } from "./data/token_rows.ts";
 import type { TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
 import { noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
+import type { RateSchedule } from "./schedule.ts";
 import { Stepper } from "./stepper.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -43,6 +44,8 @@ export interface TrainOptions {
   readonly onNan?: "stop" | "skip";
   /** The model description's where they are not said. */
   readonly learningRate?: number;
+  /** What is not the model description's in the course of the learning rate. */
+  readonly schedule?: Partial<RateSchedule>;
   /** Decoupled decay. */
   readonly weightDecay?: number;
   /** Gradients are clipped to this global norm; 0: not at all. */

@@ -98,7 +98,7 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
-export { learningRateAt, type RateSettings } from "./schedule.ts";
+export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 export type { SaveOptions } from "./checkpoint.ts";

@@ -6,7 +6,7 @@ import { PacacError } from "../errors.ts";
 import type { RowOrder, TrainingData } from "./data/order.ts";
 import { TokenRows } from "./data/token_rows.ts";
 import type { SkippedEvent, StepEvent } from "./events.ts";
-import { learningRateAt } from "./schedule.ts";
+import { learningRateAt, type RateSchedule } from "./schedule.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** What a step takes from the loop's options. */
@@ -16,6 +16,7 @@ interface StepperOptions {
   readonly learningRate?: number;
   readonly weightDecay?: number;
   readonly maxGradNorm?: number;
+  readonly schedule?: Partial<RateSchedule>;
   readonly onNan?: "stop" | "skip";
 }
 
@@ -76,7 +77,7 @@ export class Stepper {
     const learningRate = learningRateAt(trainer.stepsDone + 1, {
       steps,
       learningRate: this.#options.learningRate ?? info.optimizer.learningRate,
-      schedule: info.schedule,
+      schedule: { ...info.schedule, ...this.#options.schedule },
     });
     const batches = Array.from(
       { length: info.accumulate },
