@@ -6,7 +6,7 @@ import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
@@ -94,7 +94,7 @@ export function trainCommand(): PlainCommand {
     .action(async (path, flags) => {
       const { target, isa, threads, weights } = flags;
       const program = await openProgram(path, { target, isa, threads, weights });
-      const runDir = flags.out === undefined ? runFolder(program.dir) : userPath(flags.out);
+      const runDir = runDirOf(program.dir, flags);
       await makeFolder(runDir);
       using _lock = RunLock.take(runDir);
       await using trainer = await program.module.load(loadOptions(flags));
@@ -176,6 +176,17 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     },
     ...(onNan === undefined ? {} : { onNan }),
   };
+}
+
+/** A run that goes on stays in its folder. */
+function runDirOf(
+  programDir: string,
+  flags: { readonly out?: string | undefined; readonly resume?: string | undefined },
+): string {
+  if (flags.out !== undefined) return userPath(flags.out);
+  if (flags.resume === undefined) return runFolder(programDir);
+  const checkpoint = checkpointOf(flags.resume);
+  return basename(checkpoint) === "checkpoint" ? dirname(checkpoint) : runFolder(programDir);
 }
 
 /** A run's folder stands for the checkpoint in it. */

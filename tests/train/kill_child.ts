@@ -26,4 +26,5 @@ using metrics = new JsonlLogger(join(dir, "metrics.jsonl"), trainer.stepsDone);
 const options = { data, validation: data, steps: Number(steps), checkpoint, keep: 2 };
 for await (const event of trainer.train({ ...options, saveEvery: 3, evaluateEvery: 10 })) {
   metrics.log(event);
+  await new Promise((resume) => setTimeout(resume, 3));
 }

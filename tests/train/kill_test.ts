@@ -20,6 +20,8 @@ function start(dir: string): Deno.ChildProcess {
   }).spawn();
 }
 
+const wait = (ms: number) => new Promise((resume) => setTimeout(resume, ms));
+
 interface Line {
   readonly type: string;
   readonly step: number;
@@ -48,25 +50,26 @@ const stepOf = (dir: string): number => {
 
 Deno.test(`${KILLS} kills at random instants, then the same bits as without`, async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
-  console.log(`seed ${seed}`);
   let random = seed;
   const next = () => (random = (random * 48271 + 1) % 2147483647) / 2147483647;
   const whole = Deno.makeTempDirSync(), killed = Deno.makeTempDirSync();
-  const began = performance.now();
   equal((await start(whole).status).code, 0);
-  const length = performance.now() - began;
   let inTheRun = 0;
   for (let kill = 0; kill < KILLS; kill++) {
     const before = stepOf(killed);
     const child = start(killed);
-    const timer = setTimeout(() => child.kill("SIGKILL"), length * (0.1 + 0.5 * next()));
+    // The next stretch of the run, and a moment more, so that a kill falls anywhere between two steps.
+    const from = (STEPS - 20) * kill / KILLS;
+    const until = performance.now() + 20_000;
+    while (stepOf(killed) < from + 1 && performance.now() < until) await wait(1);
+    await wait(25 * next());
+    child.kill("SIGKILL");
     const { signal } = await child.status;
-    clearTimeout(timer);
     ok(stepOf(killed) >= before, "a checkpoint went back");
     if (signal === "SIGKILL" && stepOf(killed) > 0 && stepOf(killed) < STEPS) inTheRun++;
   }
   equal((await start(killed).status).code, 0);
-  console.log(`${inTheRun} of ${KILLS} kills fell between the first checkpoint and the last`);
-  deepEqual(checkpointOf(killed), checkpointOf(whole));
-  deepEqual(metricsOf(killed), metricsOf(whole));
+  ok(inTheRun > 0.8 * KILLS, `${inTheRun} of ${KILLS} kills fell into the run, seed ${seed}`);
+  deepEqual(checkpointOf(killed), checkpointOf(whole), `seed ${seed}`);
+  deepEqual(metricsOf(killed), metricsOf(whole), `seed ${seed}`);
 });
