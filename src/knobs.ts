@@ -111,7 +111,31 @@ export const FLAGS = {
     meaning: "Form in which the adapter is saved",
   },
   saveEvery: { flags: "--save-every <n>", meaning: "Save a checkpoint every n steps" },
-  resume: { flags: "--resume <dir>", meaning: "Go on from this checkpoint" },
+  saveMinutes: { flags: "--save-minutes <m>", meaning: "Save a checkpoint every m minutes" },
+  keep: { flags: "--keep <k>", meaning: "Checkpoints that stay (default: 1, the newest)" },
+  evaluateEvery: {
+    flags: "--evaluate-every <n>",
+    meaning: "Measure the validation set every n steps, and keep the best checkpoint",
+  },
+  patience: {
+    flags: "--patience <n>",
+    meaning: "Stop after n evaluations without a lower loss",
+  },
+  onNan: {
+    flags: "--on-nan <what>",
+    choices: ["stop", "skip"],
+    meaning: "At a loss that is no number: stop, or pass over the batch (default: stop)",
+  },
+  schedule: {
+    flags: "--schedule <name>",
+    choices: ["constant", "linear", "cosine", "wsd"],
+    meaning: "Course of the learning rate after the warm-up (default: the description's)",
+  },
+  warmup: {
+    flags: "--warmup <w>",
+    meaning: "Steps with a rising rate; a share of all steps where it is below 1",
+  },
+  resume: { flags: "--resume <dir>", meaning: "Go on from this run's folder, or checkpoint" },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },

@@ -43,6 +43,16 @@ export const option = {
     new Option(FLAGS.adapterFormat.flags, FLAGS.adapterFormat.meaning)
       .choices(FLAGS.adapterFormat.choices).default(FLAGS.adapterFormat.default),
   saveEvery: () => new Option(FLAGS.saveEvery.flags, FLAGS.saveEvery.meaning).argParser(count),
+  saveMinutes: () =>
+    new Option(FLAGS.saveMinutes.flags, FLAGS.saveMinutes.meaning).argParser(positive),
+  keep: () => new Option(FLAGS.keep.flags, FLAGS.keep.meaning).argParser(count),
+  evaluateEvery: () =>
+    new Option(FLAGS.evaluateEvery.flags, FLAGS.evaluateEvery.meaning).argParser(count),
+  patience: () => new Option(FLAGS.patience.flags, FLAGS.patience.meaning).argParser(count),
+  onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
+  schedule: () =>
+    new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
+  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
@@ -126,6 +136,18 @@ function nonNegative(text: string): number {
 function minutes(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 10_000)) throw new InvalidArgumentError("Give minutes above 0.");
+  return value;
+}
+
+function warmup(text: string): number {
+  const value = nonNegative(text);
+  if (value >= 1) return count(text);
+  return value;
+}
+
+function positive(text: string): number {
+  const value = nonNegative(text);
+  if (value === 0) throw new InvalidArgumentError("Give a number above 0.");
   return value;
 }
 

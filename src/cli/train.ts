@@ -4,16 +4,22 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
+  type DataIdentity,
+  JsonlLogger,
   loadTokenizer,
+  type RateSchedule,
   rowsOfEpoch,
+  RunLock,
   type Trainer,
   type TrainEvent,
   type TrainingData,
+  type TrainOptions,
 } from "../train/mod.ts";
 import { describeData, readData } from "./data_input.ts";
 import { option } from "./flags.ts";
@@ -32,11 +38,25 @@ export interface RunOptions {
   /** Folder for the adapter and the checkpoint. */
   readonly runDir: string;
   readonly adapterFormat: "peft" | "paca" | "lora";
-  readonly saveEvery?: number | undefined;
+  readonly saving?: SavingFlags;
+  /** What the data is; a resumed run goes on with the same alone. */
+  readonly identity?: DataIdentity;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
+}
+
+/** Flags about checkpoints and evaluations, as typed. */
+interface SavingFlags {
+  readonly saveEvery?: number | undefined;
+  readonly saveMinutes?: number | undefined;
+  readonly keep?: number | undefined;
+  readonly evaluateEvery?: number | undefined;
+  readonly patience?: number | undefined;
+  readonly onNan?: "stop" | "skip" | undefined;
+  readonly schedule?: RateSchedule["kind"] | undefined;
+  readonly warmup?: number | undefined;
 }
 
 /** The command. */
@@ -58,6 +78,13 @@ export function trainCommand(): PlainCommand {
     .addOption(option.runDir())
     .addOption(option.adapterFormat())
     .addOption(option.saveEvery())
+    .addOption(option.saveMinutes())
+    .addOption(option.keep())
+    .addOption(option.evaluateEvery())
+    .addOption(option.patience())
+    .addOption(option.onNan())
+    .addOption(option.schedule())
+    .addOption(option.warmup())
     .addOption(option.resume())
     .addOption(option.seed())
     .addOption(option.target())
@@ -67,13 +94,14 @@ export function trainCommand(): PlainCommand {
     .action(async (path, flags) => {
       const { target, isa, threads, weights } = flags;
       const program = await openProgram(path, { target, isa, threads, weights });
-      const runDir = flags.out === undefined ? runFolder(program.dir) : userPath(flags.out);
+      const runDir = runDirOf(program.dir, flags);
       await makeFolder(runDir);
+      using _lock = RunLock.take(runDir);
       await using trainer = await program.module.load(loadOptions(flags));
       const { seqLen } = trainer.info;
       const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
       const data = await readData(flags.data, { ...flags, tokenizer, seqLen });
-      if (flags.resume !== undefined) await trainer.loadCheckpoint(userPath(flags.resume));
+      if (flags.resume !== undefined) await trainer.loadCheckpoint(checkpointOf(flags.resume));
       note(describeData(data));
       const { train, validation } = data;
       const steps = stepsOf(trainer, train, flags);
@@ -83,7 +111,8 @@ export function trainCommand(): PlainCommand {
         steps,
         runDir,
         adapterFormat: flags.adapterFormat,
-        saveEvery: flags.saveEvery,
+        saving: flags,
+        identity: data.identity,
         json: flags.json === true,
         resumeCommand: resumeCommand(path, { ...flags, steps, runDir }),
       });
@@ -99,7 +128,7 @@ export function trainCommand(): PlainCommand {
  * @throws {Exit} after an interrupt, once everything is saved
  */
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
-  const { data, validation, steps, runDir, saveEvery, json } = options;
+  const { data, validation, steps, runDir, json, identity } = options;
   const losses: number[] = [];
   const progress = new Progress();
   using interrupt = new Interrupt("Finishing this step, then saving");
@@ -109,9 +138,12 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     signal: interrupt.signal,
     checkpoint: join(runDir, "checkpoint"),
     ...(validation === undefined ? {} : { validation }),
-    ...(saveEvery === undefined ? {} : { saveEvery }),
+    ...savingOptions(options),
+    ...(identity === undefined ? {} : { identity }),
   });
+  using metrics = new JsonlLogger(join(runDir, "metrics.jsonl"), trainer.stepsDone);
   for await (const event of events) {
+    metrics.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
     if (event.type !== "step") continue;
@@ -128,6 +160,39 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
   );
   throw new Exit(interrupt.exitCode);
+}
+
+function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
+  return {
+    ...(saveEvery === undefined ? {} : { saveEvery }),
+    ...(saveMinutes === undefined ? {} : { saveMinutes }),
+    ...(keep === undefined ? {} : { keep }),
+    ...(evaluateEvery === undefined ? {} : { evaluateEvery, best: join(runDir, "best") }),
+    ...(patience === undefined ? {} : { patience }),
+    schedule: {
+      ...(schedule === undefined ? {} : { kind: schedule }),
+      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
+    },
+    ...(onNan === undefined ? {} : { onNan }),
+  };
+}
+
+/** A run that goes on stays in its folder. */
+function runDirOf(
+  programDir: string,
+  flags: { readonly out?: string | undefined; readonly resume?: string | undefined },
+): string {
+  if (flags.out !== undefined) return userPath(flags.out);
+  if (flags.resume === undefined) return runFolder(programDir);
+  const checkpoint = checkpointOf(flags.resume);
+  return basename(checkpoint) === "checkpoint" ? dirname(checkpoint) : runFolder(programDir);
+}
+
+/** A run's folder stands for the checkpoint in it. */
+function checkpointOf(given: string): string {
+  const path = userPath(given), inRun = join(path, "checkpoint");
+  return existsSync(join(inRun, "checkpoint.json")) ? inRun : path;
 }
 
 /** Before the work, not after it. */
@@ -171,6 +236,15 @@ function show(event: TrainEvent, progress: Progress): void {
     case "eval":
       progress.end();
       return note(`validation loss ${event.loss.toFixed(4)} after step ${event.step}`);
+    case "skipped":
+      progress.end();
+      return note(`${event.reason}; passed over ${event.rows.join(", ")}`);
+    case "stopped":
+      progress.end();
+      return note(
+        `stopped early: no validation loss below ${event.loss.toFixed(4)} ` +
+          `since step ${event.bestStep}`,
+      );
     case "saved":
       progress.end();
       return note(`checkpoint ${event.dir}`);
@@ -200,7 +274,7 @@ function stepsOf(
 
 function resumeCommand(
   path: string,
-  flags: {
+  flags: SavingFlags & {
     readonly data: readonly string[];
     readonly map?: string | undefined;
     readonly skipBad?: number | undefined;
@@ -215,7 +289,6 @@ function resumeCommand(
     readonly isa: string;
     readonly threads?: number | undefined;
     readonly adapterFormat: string;
-    readonly saveEvery?: number | undefined;
     readonly steps: number;
     readonly runDir: string;
   },
@@ -234,6 +307,13 @@ function resumeCommand(
     ["--out", flags.runDir],
     ["--adapter-format", flags.adapterFormat === "peft" ? undefined : flags.adapterFormat],
     ["--save-every", flags.saveEvery],
+    ["--save-minutes", flags.saveMinutes],
+    ["--keep", flags.keep],
+    ["--evaluate-every", flags.evaluateEvery],
+    ["--patience", flags.patience],
+    ["--on-nan", flags.onNan],
+    ["--schedule", flags.schedule],
+    ["--warmup", flags.warmup],
     ["--seed", flags.seed],
     ["--target", flags.target === "cpu" ? undefined : flags.target],
     ["--isa", flags.isa === "native" ? undefined : flags.isa],

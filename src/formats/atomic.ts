@@ -6,6 +6,41 @@
  */
 import { join, withFile } from "./files.ts";
 
+/** The system's part in publishing a file; tests put one in its place that fails. */
+export interface Disk {
+  /** Writes some of the bytes at the file's current place, and says how many. */
+  write(file: Deno.FsFile, bytes: Uint8Array): number;
+  /** Returns once the file or folder is on the disk. */
+  sync(file: Deno.FsFile): void;
+  /** Gives a file another name. */
+  rename(from: string, to: string): void;
+}
+
+const SYSTEM: Disk = {
+  write: (file, bytes) => file.writeSync(bytes),
+  sync: (file) => file.syncSync(),
+  rename: (from, to) => Deno.renameSync(from, to),
+};
+
+let disk = SYSTEM;
+
+/**
+ * Runs work on another disk: for injecting faults.
+ * @param other What takes the system's place; what it leaves out is the system's
+ * @param work What to run
+ */
+export async function withDisk<Result>(
+  other: Partial<Disk>,
+  work: () => Result | Promise<Result>,
+): Promise<Result> {
+  disk = { ...SYSTEM, ...other };
+  try {
+    return await work();
+  } finally {
+    disk = SYSTEM;
+  }
+}
+
 /**
  * Publishes what a function writes.
  * @param path The file's final name
@@ -17,7 +52,7 @@ export function publish(path: string, write: (file: Deno.FsFile) => void): void 
   withFile(path, () => {
     try {
       writeSynced(temporary, write);
-      Deno.renameSync(temporary, path);
+      disk.rename(temporary, path);
     } catch (error) {
       removeIfThere(temporary);
       throw error;
@@ -29,13 +64,13 @@ export function publish(path: string, write: (file: Deno.FsFile) => void): void 
 function writeSynced(path: string, write: (file: Deno.FsFile) => void): void {
   using file = Deno.openSync(path, { write: true, createNew: true });
   write(file);
-  file.syncSync();
+  disk.sync(file);
 }
 
 // The rename is on the disk once the folder is.
 function syncFolder(folder: string): void {
   using file = Deno.openSync(folder);
-  file.syncSync();
+  disk.sync(file);
 }
 
 function parentOf(path: string): string {
@@ -89,7 +124,7 @@ export function publishCopy(from: string, to: string): void {
  * @param bytes The buffer
  */
 export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+  for (let done = 0; done < bytes.length;) done += disk.write(file, bytes.subarray(done));
 }
 
 /**

@@ -17,7 +17,25 @@ function ioError(
 ): PacacError {
   const { cause } = options;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new PacacError("io", `${what}: ${reason}`, { place: { file }, cause });
+  const remedy = remedyFor(reason);
+  return new PacacError("io", `${what}: ${reason}`, {
+    place: { file },
+    ...(remedy === undefined ? {} : { remedy }),
+    cause,
+  });
+}
+
+/** What to do about the system's commonest refusals, by what it says. */
+const REMEDIES: readonly (readonly [RegExp, string])[] = [
+  [/no space left|os error 28\b|ENOSPC/i, "make room on the disk, then do the same again"],
+  [/quota exceeded|os error 122\b|EDQUOT/i, "make room within your quota, then do the same again"],
+  [/read-only file system|os error 30\b|EROFS/i, "choose a folder on a disk that can be written"],
+  [/permission denied|os error 13\b|EACCES/i, "get the right to the file, or choose another"],
+  [/input\/output error|os error 5\b|\bEIO\b/i, "check the disk, or choose another"],
+];
+
+function remedyFor(reason: string): string | undefined {
+  return REMEDIES.find(([pattern]) => pattern.test(reason))?.[1];
 }
 
 /**

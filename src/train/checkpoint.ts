@@ -4,11 +4,11 @@
  *
  * A folder holds checkpoint.json and state-HASH.safetensors, named by its content. The state is published first, then
  * checkpoint.json, which names it; only then are older states removed. Killed at any point, the folder holds the old
- * checkpoint or the new one, whole.
+ * checkpoint or the new one, whole. Where more than the newest is kept, checkpoint-STEP.json describes each in the same way.
  * @module
  */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { PacacError } from "../errors.ts";
 import { makeFolder, publishText, removeIfThere } from "../formats/atomic.ts";
@@ -26,6 +26,8 @@ import { checkColumns } from "./program.ts";
 import type { Trainer } from "./trainer.ts";
 
 const FILE = "checkpoint.json";
+const KEPT = /^checkpoint-(\d+)\.json$/;
+const TEMPORARY = /^(?:checkpoint|state)[\w.-]*\.tmp$/;
 const STATE = /^state-[0-9a-f]{16}\.safetensors$/;
 
 const count = z.int().nonnegative();
@@ -37,17 +39,35 @@ const schema = z.strictObject({
   position: count,
   seed: count,
   state: z.string().regex(STATE),
+  data: z.strictObject({
+    fingerprint: z.string(),
+    files: z.array(z.strictObject({ file: z.string(), sha256: z.string() })).readonly(),
+    tokenizer: z.string(),
+    options: z.string(),
+  }).optional(),
+  best: z.strictObject({ loss: z.number(), step: count, since: count }).optional(),
 });
 
 type Description = z.infer<typeof schema>;
 
+/** What {@linkcode saveCheckpoint} takes beside trainer and folder. */
+export interface SaveOptions {
+  /** Checkpoints that stay in the folder, the newest counted; 1 where it is not said. */
+  readonly keep?: number;
+}
+
 /**
- * Writes a checkpoint; one that was in the folder before is replaced.
+ * Writes a checkpoint; those that were in the folder before are replaced but for as many as are kept.
  * @param trainer The trainer
  * @param dir The folder
+ * @param options How many stay
  * @throws {PacacError} io
  */
-export function saveCheckpoint(trainer: Trainer, dir: string): Promise<void> {
+export function saveCheckpoint(
+  trainer: Trainer,
+  dir: string,
+  { keep = 1 }: SaveOptions = {},
+): Promise<void> {
   const { info } = trainer;
   makeFolder(dir);
   const tensors = stateTensors(info).map(({ name, shape, dtype }): TensorToWrite => {
@@ -64,24 +84,48 @@ export function saveCheckpoint(trainer: Trainer, dir: string): Promise<void> {
     position: trainer.position,
     seed: trainer.seed,
     state,
+    ...trainer.run,
   };
-  publishText(join(dir, FILE), JSON.stringify(description, null, 2) + "\n");
-  for (const { name } of Deno.readDirSync(dir)) {
-    if (STATE.test(name) && name !== state) removeIfThere(join(dir, name));
-  }
+  const text = JSON.stringify(description, null, 2) + "\n";
+  if (keep > 1) publishText(join(dir, `checkpoint-${trainer.stepsDone}.json`), text);
+  publishText(join(dir, FILE), text);
+  removeOld(dir, { keep, state });
   return Promise.resolve();
+}
+
+/** Descriptions go before the states they name, so that none ever names a state that is gone. */
+function removeOld(dir: string, { keep, state }: { keep: number; state: string }): void {
+  const names = [...Deno.readDirSync(dir)].map(({ name }) => name);
+  const kept = names.flatMap((name) => {
+    const step = name.match(KEPT)?.[1];
+    return step === undefined ? [] : [{ name, step: Number(step) }];
+  }).sort((a, b) => b.step - a.step);
+  const stay = kept.slice(0, keep > 1 ? keep : 0);
+  kept.slice(stay.length).forEach(({ name }) => removeIfThere(join(dir, name)));
+  const used = new Set([state]);
+  for (const { name } of stay) {
+    const parsed = schema.safeParse(readJson(join(dir, name), { code: "checkpoint-invalid" }));
+    if (parsed.success) used.add(parsed.data.state);
+  }
+  for (const name of names) {
+    // Temporary files are what a killed process left.
+    if ((STATE.test(name) && !used.has(name)) || TEMPORARY.test(name)) {
+      removeIfThere(join(dir, name));
+    }
+  }
 }
 
 /**
  * Fills a trainer from a checkpoint. Everything is checked before anything is changed.
  * @param trainer The trainer
- * @param dir The folder
+ * @param dir The folder, for its newest; or an older one's description in it
  * @throws {PacacError} checkpoint-invalid, safetensors-invalid, io
  */
 export function loadCheckpoint(trainer: Trainer, dir: string): Promise<void> {
   const { engine, info } = trainer;
-  const description = readDescription(dir, info);
-  const file = openState(join(dir, description.state), info);
+  const path = KEPT.test(basename(dir)) ? dir : join(dir, FILE);
+  const description = readDescription(path, info);
+  const file = openState(join(dirname(path), description.state), info);
   const values = new Map(
     stateTensors(info).map((tensor) => [tensor.name, readState(file, tensor)]),
   );
@@ -94,6 +138,11 @@ export function loadCheckpoint(trainer: Trainer, dir: string): Promise<void> {
   trainer.stepsDone = description.step;
   trainer.position = description.position;
   trainer.seed = description.seed;
+  const { data, best } = description;
+  trainer.run = {
+    ...(data === undefined ? {} : { data }),
+    ...(best === undefined ? {} : { best }),
+  };
   return Promise.resolve();
 }
 
@@ -116,8 +165,7 @@ function digest(tensors: readonly TensorToWrite[]): string {
   return hash.digest("hex").slice(0, 16);
 }
 
-function readDescription(dir: string, info: ProgramInfo): Description {
-  const path = join(dir, FILE);
+function readDescription(path: string, info: ProgramInfo): Description {
   if (fileSize(path) === undefined) {
     throw new PacacError("checkpoint-invalid", "Cannot resume: there is no checkpoint", {
       place: { file: path },

@@ -59,6 +59,30 @@ export interface EvalEvent {
   readonly supervised: number;
 }
 
+/** A step came to no finite loss or gradient: it was undone, and its rows are passed over. */
+export interface SkippedEvent {
+  /** Which event this is. */
+  readonly type: "skipped";
+  /** Steps done, this one not counted. */
+  readonly step: number;
+  /** What went wrong. */
+  readonly reason: string;
+  /** Where the rows' documents are from, as FILE:LINE, or the numbers of the rows where that is not known. */
+  readonly rows: readonly string[];
+}
+
+/** Evaluations no longer got better: the run ended early. */
+export interface StoppedEvent {
+  /** Which event this is. */
+  readonly type: "stopped";
+  /** Steps done. */
+  readonly step: number;
+  /** The lowest validation loss. */
+  readonly loss: number;
+  /** Steps done when it was measured. */
+  readonly bestStep: number;
+}
+
 /** A checkpoint was written. */
 export interface SavedEvent {
   /** Which event this is. */
@@ -100,6 +124,8 @@ export type TrainEvent =
   | StartEvent
   | StepEvent
   | EvalEvent
+  | SkippedEvent
+  | StoppedEvent
   | SavedEvent
   | InterruptedEvent
   | DoneEvent;

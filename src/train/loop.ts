@@ -4,12 +4,14 @@
  */
 import { PacacError } from "../errors.ts";
 import { checkBatch } from "./batch.ts";
+import type { DataIdentity } from "./data/identity.ts";
 import { RowOrder, rowsOfEpoch, takeRows, type TrainingData } from "./data/order.ts";
 import { TokenRows } from "./data/token_rows.ts";
-import type { Batch } from "./engine.ts";
-import type { StepEvent, TrainEvent } from "./events.ts";
+import type { TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
-import { learningRateAt } from "./schedule.ts";
+import { noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
+import type { RateSchedule } from "./schedule.ts";
+import { Stepper } from "./stepper.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** What {@linkcode train} takes beside the trainer. */
@@ -28,8 +30,22 @@ export interface TrainOptions {
   readonly checkpoint?: string;
   /** Steps between checkpoints; at the end alone where it is not said. */
   readonly saveEvery?: number;
+  /** Minutes between checkpoints, whatever the steps. */
+  readonly saveMinutes?: number;
+  /** Checkpoints that stay, the newest counted; 1 where it is not said. */
+  readonly keep?: number;
+  /** What the data is: kept in checkpoints, and a run that was resumed goes on with the same alone. */
+  readonly identity?: DataIdentity;
+  /** Evaluations without a lower loss after which the run ends. */
+  readonly patience?: number;
+  /** Where the checkpoint of the lowest validation loss goes. */
+  readonly best?: string;
+  /** Whether a loss that is no number ends the run, as it does where this is not said, or its rows are passed over. */
+  readonly onNan?: "stop" | "skip";
   /** The model description's where they are not said. */
   readonly learningRate?: number;
+  /** What is not the model description's in the course of the learning rate. */
+  readonly schedule?: Partial<RateSchedule>;
   /** Decoupled decay. */
   readonly weightDecay?: number;
   /** Gradients are clipped to this global norm; 0: not at all. */
@@ -52,7 +68,10 @@ export async function* train(
   if (validation !== undefined) checkData(validation, "validation", trainer);
   const rowsPerStep = info.batch * info.accumulate;
   const steps = options.steps ?? Math.ceil(rowsOfEpoch(data) / rowsPerStep);
+  if (options.identity !== undefined) takeIdentity(trainer, options.identity);
   const order = new RowOrder(data, trainer.seed);
+  const stepper = new Stepper(trainer, order, { ...options, steps });
+  const saving = new Saving(trainer, options);
   yield {
     type: "start",
     step: trainer.stepsDone,
@@ -67,21 +86,32 @@ export async function* train(
   let tokens = 0, loss = Number.NaN;
   while (trainer.stepsDone < steps) {
     if (signal?.aborted) {
-      if (checkpoint !== undefined) yield await save(trainer, checkpoint);
+      if (checkpoint !== undefined) yield await saving.save(checkpoint);
       yield { type: "interrupted", step: trainer.stepsDone, steps };
       return;
     }
-    const event = await oneStep(trainer, order, { ...options, steps });
+    const event = await stepper.step();
+    if (event.type === "skipped") {
+      yield event;
+      continue;
+    }
     tokens += event.tokens;
     loss = event.loss;
     yield event;
     const last = trainer.stepsDone >= steps;
     if (validation !== undefined && isDue(trainer.stepsDone, options.evaluateEvery, last)) {
-      yield { type: "eval", step: trainer.stepsDone, ...await evaluateAll(trainer, validation) };
+      const result = await evaluateAll(trainer, validation);
+      yield { type: "eval", step: trainer.stepsDone, ...result };
+      const better = noteLoss(trainer, result.loss);
+      if (better && options.best !== undefined) yield await saving.save(options.best);
     }
-    if (checkpoint !== undefined && isDue(trainer.stepsDone, options.saveEvery, last)) {
-      yield await save(trainer, checkpoint);
+    const stopped = stoppedEarly(trainer, options.patience);
+    if (checkpoint !== undefined && saving.isDue(last || stopped !== undefined)) {
+      yield await saving.save(checkpoint);
     }
+    if (stopped === undefined) continue;
+    yield stopped;
+    break;
   }
   const seconds = (performance.now() - began) / 1000;
   const tokensPerSecond = seconds === 0 ? 0 : tokens / seconds;
@@ -90,40 +120,6 @@ export async function* train(
 
 function isDue(step: number, every: number | undefined, last: boolean): boolean {
   return last || (every !== undefined && every > 0 && step % every === 0);
-}
-
-async function save(trainer: Trainer, dir: string): Promise<TrainEvent> {
-  await trainer.saveCheckpoint(dir);
-  return { type: "saved", step: trainer.stepsDone, dir };
-}
-
-async function oneStep(
-  trainer: Trainer,
-  order: RowOrder,
-  options: TrainOptions & { readonly steps: number },
-): Promise<StepEvent> {
-  const { info } = trainer;
-  const { steps, weightDecay, maxGradNorm } = options;
-  const learningRate = learningRateAt(trainer.stepsDone + 1, {
-    steps,
-    learningRate: options.learningRate ?? info.optimizer.learningRate,
-    schedule: info.schedule,
-  });
-  const batches: Batch[] = [];
-  for (let i = 0; i < info.accumulate; i++) {
-    batches.push(order.batchAt(trainer.position + i * info.batch, info.batch));
-  }
-  const began = performance.now();
-  const result = await trainer.step(batches, {
-    learningRate,
-    ...(weightDecay === undefined ? {} : { weightDecay }),
-    ...(maxGradNorm === undefined ? {} : { maxGradNorm }),
-  });
-  trainer.position += info.batch * info.accumulate;
-  const seconds = (performance.now() - began) / 1000;
-  const tokensPerSecond = seconds === 0 ? 0 : result.tokens / seconds;
-  const step = trainer.stepsDone;
-  return { type: "step", step, steps, learningRate, ...result, tokensPerSecond, seconds };
 }
 
 /** Mean loss over all supervised tokens of a set, batch by batch; the last batch is filled up with padding. */

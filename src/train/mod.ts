@@ -72,13 +72,16 @@ export type {
   EvalEvent,
   InterruptedEvent,
   SavedEvent,
+  SkippedEvent,
   StartEvent,
   StepEvent,
+  StoppedEvent,
   TrainEvent,
 } from "./events.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
+export { JsonlLogger, type Logger } from "./logger.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";
 export {
@@ -95,7 +98,16 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
-export { learningRateAt, type RateSettings } from "./schedule.ts";
+export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
-export { type TensorTable, Trainer, type TrainerOptions, type Values } from "./trainer.ts";
+export type { SaveOptions } from "./checkpoint.ts";
+export { RunLock } from "./run_lock.ts";
+export {
+  type BestLoss,
+  type RunState,
+  type TensorTable,
+  Trainer,
+  type TrainerOptions,
+  type Values,
+} from "./trainer.ts";

@@ -6,7 +6,8 @@
  */
 import { PacacError } from "../errors.ts";
 import { checkBatch, checkStep } from "./batch.ts";
-import { loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, saveCheckpoint, type SaveOptions } from "./checkpoint.ts";
+import type { DataIdentity } from "./data/identity.ts";
 import type { Batch, Engine, ProgramInfo, TensorInfo } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import type { AdapterFormat } from "../formats/adapter.ts";
@@ -39,6 +40,24 @@ export interface TrainerOptions {
   readonly seed?: number;
 }
 
+/** Where a run stands beside its steps: what a checkpoint keeps so that going on is as if it had not stopped. */
+export interface RunState {
+  /** What the run is trained on, where that has an identity. */
+  readonly data?: DataIdentity;
+  /** The best evaluation so far. */
+  readonly best?: BestLoss;
+}
+
+/** The lowest validation loss of a run. */
+export interface BestLoss {
+  /** The loss. */
+  readonly loss: number;
+  /** Steps done at that time. */
+  readonly step: number;
+  /** Evaluations since, none of which was lower. */
+  readonly since: number;
+}
+
 /** Fine-tunes one model. Loaded by {@linkcode loadTrainer}. */
 export class Trainer<Table extends TensorTable = TensorTable> {
   /** What the program is. */
@@ -55,6 +74,8 @@ export class Trainer<Table extends TensorTable = TensorTable> {
   stepsDone = 0;
   /** Rows that the training loop has taken from its data. */
   position = 0;
+  /** What else the training loop goes on from. */
+  run: RunState = {};
   #busy: Promise<unknown> = Promise.resolve();
 
   /**
@@ -197,15 +218,16 @@ export class Trainer<Table extends TensorTable = TensorTable> {
   /**
    * Writes all that a run needs to go on bit by bit as if it had not stopped.
    * @param dir The folder, made where it is not there
+   * @param options How many checkpoints stay
    * @throws {PacacError} io
    */
-  async saveCheckpoint(dir: string): Promise<void> {
-    await this.exclusive(() => saveCheckpoint(this, dir));
+  async saveCheckpoint(dir: string, options: SaveOptions = {}): Promise<void> {
+    await this.exclusive(() => saveCheckpoint(this, dir, options));
   }
 
   /**
    * Goes back to a checkpoint of the same program.
-   * @param dir The folder
+   * @param dir The folder, for its newest; or the description of an older one in it, checkpoint-STEP.json
    * @throws {PacacError} checkpoint-invalid, io
    */
   async loadCheckpoint(dir: string): Promise<void> {

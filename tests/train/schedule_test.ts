@@ -40,3 +40,21 @@ Deno.test("learningRateAt() stays between floor and peak, and never rises after 
     }
   }));
 });
+
+Deno.test("learningRateAt() of linear falls in a line, after a warm-up counted in steps", () => {
+  const schedule = { kind: "linear", warmup: 0.5, floor: 0, warmupSteps: 2 } as const;
+  const rates = Array.from(
+    { length: 10 },
+    (_, i) => learningRateAt(i + 1, { steps: 10, learningRate: 8, schedule }),
+  );
+  deepEqual(rates, [4, 8, 8, 7, 6, 5, 4, 3, 2, 1]);
+});
+
+Deno.test("learningRateAt() of wsd stays, then falls in a line over the last fifth", () => {
+  const schedule = { kind: "wsd", warmup: 0.1, floor: 0.5 } as const;
+  const rates = Array.from(
+    { length: 20 },
+    (_, i) => learningRateAt(i + 1, { steps: 20, learningRate: 8, schedule }),
+  );
+  deepEqual(rates, [4, ...Array(15).fill(8), 8, 7, 6, 5]);
+});

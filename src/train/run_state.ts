@@ -1,0 +1,95 @@
+/**
+ * What the training loop remembers between steps, and when it is written down.
+ * @module
+ */
+import { type DataIdentity, requireSameData } from "./data/identity.ts";
+import type { SavedEvent, StoppedEvent } from "./events.ts";
+import type { Trainer } from "./trainer.ts";
+
+/**
+ * Holds a run to the data it began with.
+ * @param trainer The trainer
+ * @param identity What the data at hand is
+ * @throws {PacacError} checkpoint-invalid, naming the file that changed
+ */
+export function takeIdentity(trainer: Trainer, identity: DataIdentity): void {
+  if (trainer.run.data !== undefined) requireSameData(trainer.run.data, identity);
+  trainer.run = { ...trainer.run, data: identity };
+}
+
+/**
+ * Remembers a validation loss.
+ * @param trainer The trainer
+ * @param loss Mean over the validation set
+ * @returns Whether it is the lowest of the run
+ */
+export function noteLoss(trainer: Trainer, loss: number): boolean {
+  const { best } = trainer.run;
+  const better = best === undefined ? Number.isFinite(loss) : loss < best.loss;
+  if (better) trainer.run = { ...trainer.run, best: { loss, step: trainer.stepsDone, since: 0 } };
+  else if (best !== undefined) {
+    trainer.run = { ...trainer.run, best: { ...best, since: best.since + 1 } };
+  }
+  return better;
+}
+
+/**
+ * The event that ends a run whose evaluations no longer get better; undefined while they may.
+ * @param trainer The trainer
+ * @param patience Evaluations without a lower loss; never where it is not said
+ */
+export function stoppedEarly(
+  trainer: Trainer,
+  patience: number | undefined,
+): StoppedEvent | undefined {
+  const { best } = trainer.run;
+  if (patience === undefined || best === undefined || best.since < patience) return undefined;
+  return { type: "stopped", step: trainer.stepsDone, loss: best.loss, bestStep: best.step };
+}
+
+/** When and how checkpoints are written. */
+interface SavingOptions {
+  readonly checkpoint?: string;
+  readonly saveEvery?: number;
+  readonly saveMinutes?: number;
+  readonly keep?: number;
+}
+
+/** Writes checkpoints by steps and by the clock. */
+export class Saving {
+  readonly #trainer: Trainer;
+  readonly #options: SavingOptions;
+  #last = performance.now();
+
+  /**
+   * The clock begins now.
+   * @param trainer The trainer
+   * @param options Steps and minutes between checkpoints, and how many stay
+   */
+  constructor(trainer: Trainer, options: SavingOptions) {
+    this.#trainer = trainer;
+    this.#options = options;
+  }
+
+  /**
+   * Whether a checkpoint is to be written after this step.
+   * @param last Whether no step follows
+   */
+  isDue(last: boolean): boolean {
+    const { saveEvery = 0, saveMinutes = Infinity } = this.#options;
+    if (last || (saveEvery > 0 && this.#trainer.stepsDone % saveEvery === 0)) return true;
+    return performance.now() - this.#last >= saveMinutes * 60_000;
+  }
+
+  /**
+   * Writes a checkpoint.
+   * @param dir Its folder
+   * @throws {PacacError} io
+   */
+  async save(dir: string): Promise<SavedEvent> {
+    const { keep } = this.#options;
+    await this.#trainer.saveCheckpoint(dir, keep === undefined ? {} : { keep });
+    if (dir === this.#options.checkpoint) this.#last = performance.now();
+    return { type: "saved", step: this.#trainer.stepsDone, dir };
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * What a run survives: NaN, other data, early ends, and several checkpoints.
+ * @module
+ */
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Document } from "../../src/train/data/document.ts";
+import type { DataIdentity } from "../../src/train/data/identity.ts";
+import { pack } from "../../src/train/data/pack.ts";
+import type { TrainEvent } from "../../src/train/events.ts";
+import { loadTrainer } from "../../src/train/load.ts";
+import { JsonlLogger } from "../../src/train/logger.ts";
+import type { TrainOptions } from "../../src/train/loop.ts";
+import { drawNormals } from "../../src/train/random.ts";
+import type { Trainer } from "../../src/train/trainer.ts";
+import { FakeEngine } from "./fake_engine.ts";
+
+const documents = (stride: number): Document[] =>
+  Array.from({ length: 12 }, (_, d) => ({
+    ids: Int32Array.from({ length: 3 + d % 5 }, (_, t) => (d + t * stride) % 11),
+    supervised: new Uint8Array(3 + d % 5).fill(1),
+  }));
+const data = pack(documents(3), { seqLen: 8 });
+const folder = () => mkdtemp(join(tmpdir(), "pacac-runs-"));
+const identity = (fingerprint: string): DataIdentity => ({
+  fingerprint,
+  files: [{ file: "rows.jsonl", sha256: fingerprint }],
+  tokenizer: "t",
+  options: "{}",
+});
+
+async function fresh(): Promise<{ engine: FakeEngine; trainer: Trainer }> {
+  const engine = new FakeEngine({});
+  const trainer = await loadTrainer(engine, { init: { seed: 1 }, seed: 9 });
+  engine.write("embed.weight", drawNormals(2, "embed", { length: 66, deviation: 1 }));
+  return { engine, trainer };
+}
+const state = ({ engine }: Trainer) =>
+  ["parameters", "moment1", "moment2"].map((name) => [...engine.read(name)]);
+async function all(trainer: Trainer, options: TrainOptions): Promise<TrainEvent[]> {
+  const list: TrainEvent[] = [];
+  for await (const event of trainer.train(options)) list.push(event);
+  return list;
+}
+
+Deno.test("a loss that is no number stops the run and names the rows", async () => {
+  const { engine, trainer } = await fresh();
+  engine.beforeStep = (step) =>
+    step === 2 && engine.write("head.weight", new Float32Array(66).fill(NaN));
+  await rejects(all(trainer, { data, steps: 5 }), {
+    code: "training-diverged",
+    message: /step 2.*, on row \d+, row \d+/,
+  });
+});
+
+Deno.test("--on-nan skip undoes the step, says which rows, and goes on with the next", async () => {
+  const { engine, trainer } = await fresh();
+  const weight = engine.read("head.weight").slice();
+  let calls = 0, before: number[][] = [];
+  engine.beforeStep = () => {
+    calls++;
+    if (calls === 3) before = state(trainer);
+    if (calls === 4) deepEqual(state(trainer), before);
+    engine.write("head.weight", calls === 3 ? weight.map(() => NaN) : weight);
+  };
+  const events = await all(trainer, { data, steps: 5, onNan: "skip" });
+  const skipped = events.filter((e) => e.type === "skipped");
+  deepEqual(skipped.map(({ step, rows }) => [step, rows.length]), [[2, 4]]);
+  equal(calls, 6);
+  equal(trainer.position, 6 * 4);
+  ok(state(trainer).flat().every(Number.isFinite));
+});
+
+Deno.test("--on-nan skip gives up where every batch fails", async () => {
+  const { engine, trainer } = await fresh();
+  engine.write("head.weight", new Float32Array(66).fill(NaN));
+  await rejects(all(trainer, { data, steps: 5, onNan: "skip" }), { code: "training-diverged" });
+  equal(trainer.position, 10 * 4);
+});
+
+Deno.test("a resumed run refuses data that has changed, by file", async () => {
+  const dir = await folder();
+  const first = await fresh();
+  await all(first.trainer, { data, steps: 2, checkpoint: dir, identity: identity("a") });
+  const second = await fresh();
+  await second.trainer.loadCheckpoint(dir);
+  await rejects(all(second.trainer, { data, steps: 4, identity: identity("b") }), {
+    code: "checkpoint-invalid",
+    message: /the file has changed/,
+    place: { file: "rows.jsonl" },
+  });
+  equal(second.trainer.stepsDone, 2);
+  await all(second.trainer, { data, steps: 4, identity: identity("a") });
+});
+
+Deno.test("keep leaves the newest checkpoints, each of which can be gone back to", async () => {
+  const dir = await folder();
+  const { trainer } = await fresh();
+  await all(trainer, { data, steps: 5, checkpoint: dir, saveEvery: 1, keep: 3 });
+  const names = readdirSync(dir).filter((name) => name.endsWith(".json")).sort();
+  deepEqual(names, [3, 4, 5].map((n) => `checkpoint-${n}.json`).concat("checkpoint.json"));
+  equal(readdirSync(dir).filter((name) => name.startsWith("state-")).length, 3);
+  const other = await fresh();
+  await other.trainer.loadCheckpoint(join(dir, "checkpoint-3.json"));
+  equal(other.trainer.stepsDone, 3);
+  await all(other.trainer, { data, steps: 5 });
+  deepEqual(state(other.trainer), state(trainer));
+});
+
+Deno.test("patience ends the run, the best checkpoint stays, a resumed run counts on", async () => {
+  // What is learnt from one rule is of no use for the other: the loss on it rises.
+  const validation = pack(documents(5), { seqLen: 8 });
+  const [dir, best] = [await folder(), await folder()];
+  const { trainer } = await fresh();
+  const options = { data, validation, steps: 200, evaluateEvery: 5, checkpoint: dir, best };
+  const events = await all(trainer, { ...options, patience: 3 });
+  const losses = events.filter((e) => e.type === "eval");
+  const lowest = losses.reduce((a, b) => b.loss < a.loss ? b : a);
+  const stopped = events.find((e) => e.type === "stopped");
+  deepEqual(stopped, {
+    type: "stopped",
+    step: lowest.step + 15,
+    loss: lowest.loss,
+    bestStep: lowest.step,
+  });
+  const kept = await fresh();
+  await kept.trainer.loadCheckpoint(best);
+  equal(kept.trainer.stepsDone, lowest.step);
+  const again = await fresh();
+  await again.trainer.loadCheckpoint(dir);
+  deepEqual(again.trainer.run.best, { loss: lowest.loss, step: lowest.step, since: 3 });
+});
+
+Deno.test("saveMinutes writes by the clock", async () => {
+  const dir = await folder();
+  const { trainer } = await fresh();
+  const events = await all(trainer, { data, steps: 4, checkpoint: dir, saveMinutes: 1e-9 });
+  deepEqual(events.filter((e) => e.type === "saved").map((e) => e.step), [1, 2, 3, 4]);
+});
+
+Deno.test("JsonlLogger goes on where the run does: later and broken lines go", async () => {
+  const path = join(await folder(), "metrics.jsonl");
+  const log = (stepsDone: number, steps: readonly number[]) => {
+    using logger = new JsonlLogger(path, stepsDone);
+    for (const step of steps) logger.log({ type: "saved", step, dir: "d" });
+  };
+  log(0, [1, 2, 3]);
+  Deno.writeTextFileSync(path, '{"step": 4, "lo', { append: true });
+  log(2, [3, 4]);
+  const lines = readFileSync(path, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
+  deepEqual(lines.map(({ step }) => step), [1, 2, 3, 4]);
+  log(0, []);
+  equal(readFileSync(path, "utf8"), "");
+});
