@@ -144,6 +144,18 @@ export const FLAGS = {
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
   file: { flags: "--file <name>", meaning: "Only this file of the model" },
+  base: { flags: "--base <dir>", meaning: "Folder of the base model" },
+  exportKind: {
+    flags: "--to <form>",
+    choices: ["peft", "paca", "lora", "merged", "gguf", "gguf-lora"],
+    meaning: "What the adapter becomes",
+  },
+  exportOut: { flags: "--out <path>", meaning: "Folder to write, or for GGUF the file" },
+  exportDtype: {
+    flags: "--dtype <name>",
+    choices: ["F32", "F16", "BF16", "Q8_0", "Q4_0"],
+    meaning: "Element type of matrices (gguf: F16; merged: each tensor's own)",
+  },
   modelDir: { flags: "--out <dir>", meaning: "Folder for the model" },
   modelDtype: {
     flags: "--dtype <name>",

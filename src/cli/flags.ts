@@ -65,6 +65,15 @@ export const option = {
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
+  base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
+  exportKind: () =>
+    new Option(FLAGS.exportKind.flags, FLAGS.exportKind.meaning)
+      .choices(FLAGS.exportKind.choices).makeOptionMandatory(),
+  exportOut: () =>
+    new Option(FLAGS.exportOut.flags, FLAGS.exportOut.meaning).makeOptionMandatory(),
+  exportDtype: () =>
+    new Option(FLAGS.exportDtype.flags, FLAGS.exportDtype.meaning)
+      .choices(FLAGS.exportDtype.choices),
   modelDir: () => new Option(FLAGS.modelDir.flags, FLAGS.modelDir.meaning).makeOptionMandatory(),
   modelDtype: () =>
     new Option(FLAGS.modelDtype.flags, FLAGS.modelDtype.meaning)

@@ -41,6 +41,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./download.ts")).downloadCommand(),
   },
   {
+    name: "export",
+    summary: "Turn an adapter into another form, merged weights or GGUF",
+    load: async () => (await import("./export.ts")).exportCommand(),
+  },
+  {
     name: "unpack",
     summary: "Turn a GGUF file into a model folder to fine-tune from",
     load: async () => (await import("./unpack.ts")).unpackCommand(),

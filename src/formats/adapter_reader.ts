@@ -99,6 +99,18 @@ export function readAdapter(
   return { format, baseModel, rank: config.r, alpha, modules };
 }
 
+/**
+ * Rank, alpha and base of an adapter folder; of a LoRA, as its file says them.
+ * @param folder The folder
+ * @throws {PacacError} `adapter-invalid`
+ */
+export function readAdapterSettings(
+  folder: string,
+): AdapterSettings & { readonly baseModel: string } {
+  const { config, alpha } = readSettings(folder);
+  return { rank: config.r, alpha, baseModel: config.base_model_name_or_path ?? "" };
+}
+
 function readSettings(folder: string) {
   const file = join(folder, CONFIG_FILE);
   if (fileSize(file) === undefined) {

@@ -30,6 +30,7 @@ export {
   toBf16,
   toFloat32,
 } from "./dtype.ts";
+export { exportAdapter, type ExportKind, type ExportOptions } from "./export.ts";
 export { fileSize, isFolder, join, readJson } from "./files.ts";
 export { type GgufAdapterOptions, writeGgufAdapter } from "./gguf_adapter.ts";
 export { type GgufModel, writeGgufModel } from "./gguf_export.ts";
