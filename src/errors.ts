@@ -29,6 +29,7 @@ export const ERROR_CODES = {
   "load-failed": "A built addon does not load",
   "training-diverged": "The loss is no longer a number",
   "usage": "The command line cannot be understood",
+  "ptx-invalid": "PTX text is not what the emulator can run",
   "io": "A file cannot be read or written",
 } as const;
 
