@@ -9,9 +9,7 @@ struct Values {
   float at[8];
 };
 
-/// `from` is a multiple of 16 bytes.
-__device__ inline Values load(const bf16* from) {
-  const Eight eight = *reinterpret_cast<const Eight*>(from);
+__device__ inline Values widened(const Eight& eight) {
   Values values;
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
@@ -21,6 +19,9 @@ __device__ inline Values load(const bf16* from) {
   }
   return values;
 }
+
+/// `from` is a multiple of 16 bytes.
+__device__ inline Values load(const bf16* from) { return widened(*reinterpret_cast<const Eight*>(from)); }
 __device__ inline Values load(const float* from) {
   const float4 low = reinterpret_cast<const float4*>(from)[0], high = reinterpret_cast<const float4*>(from)[1];
   return {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};

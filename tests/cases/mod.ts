@@ -29,9 +29,11 @@ export function seeded(seed: number): () => number {
   };
 }
 
-type Extents = Readonly<Record<string, number>>;
+/** Dimensions by name. */
+export type Extents = Readonly<Record<string, number>>;
 
-interface Draft {
+/** A case before its inputs are drawn. */
+export interface Draft {
   readonly op: string;
   readonly extents: Extents;
   readonly attributes?: Record<string, Attribute>;
@@ -91,7 +93,12 @@ function fill(name: string, shape: readonly number[], draft: Draft, random: () =
   }
 }
 
-function make(draft: Draft, seed: number): OpCase {
+/**
+ * Draws a case's inputs.
+ * @param draft Op, extents, attributes
+ * @param seed Of the inputs
+ */
+export function make(draft: Draft, seed: number): OpCase {
   const { op, extents, attributes = {}, omit = [], outputs = [] } = draft;
   const random = seeded(seed);
   const shapes: Record<string, readonly number[]> = {};
@@ -125,7 +132,8 @@ function attend(
   inputs.lse.forEach((value, i) => inputs.lse[i] = Math.fround(value));
 }
 
-const heads = (heads: number, kv_heads: number, head_dim: number, seq_len: number) => ({
+/** Attributes and widths of attention. */
+export const heads = (heads: number, kv_heads: number, head_dim: number, seq_len: number) => ({
   attributes: { heads, kv_heads, head_dim, scale: 1 / Math.sqrt(head_dim), seq_len },
   widths: { Q: heads * head_dim, K: kv_heads * head_dim, H: heads },
 });

@@ -29,8 +29,8 @@ export const lmHeadLoss = cudaProduct("lm_head_loss", {
     const tiles = tilesOf(values);
     const softmax = { grid: [rows, 1, 1] as const, threads: SOFTMAX_THREADS, shared: 0 };
     const once: Launch[] = [
-      { entry: "_list", grid: [1, 1, 1], threads: 32, shared: 0 },
-      { entry: "_rest", grid: [T, 1, 1], threads: 32, shared: 0 },
+      { entry: "_list", grid: [1, 1, 1], threads: 32, shared: 0, part: 0 },
+      { entry: "_rest", grid: [T, 1, 1], threads: 32, shared: 0, part: 0 },
     ];
     const parts = Array.from({ length: Math.ceil(T / rows) }, (_, part): Launch[] => [
       { ...overTiles({ m: rows, n: V }, tiles), entry: "_logits", part },
