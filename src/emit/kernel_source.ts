@@ -44,6 +44,8 @@ export interface KernelContext {
   readonly title: string;
   /** C++ lines that give each operand its name and type. */
   readonly casts: readonly string[];
+  /** cuda: the parameters of every `__global__` function: operands, workspace where there is one, part where launches have one. */
+  readonly parameters: string;
   /** Operand -> C++ type of its elements. */
   readonly types: Readonly<Record<string, string>>;
   readonly dims: Readonly<Record<string, number>>;
@@ -67,7 +69,7 @@ function renderKernel(planned: PlannedCall, options: RenderKernelOptions): Kerne
   // The name holds a hash of the text, the text holds the name: zeros stand in while it is computed.
   const stem = symbolStem(kernel.name, call);
   const provisional = `${stem}_${"0".repeat(8)}`;
-  const context = contextOf(call, { symbol: provisional, k: kernel.context(call, values, isa) });
+  const context = contextOf(planned, { symbol: provisional, k: kernel.context(call, values, isa) });
   const text = renderer.render(`${target}/${kernel.name}.${extension}.njk`, { ...context });
   invariant(text.includes(provisional), `template of ${kernel.name} does not use symbol`);
   const symbol = `${stem}_${createHash("sha256").update(text).digest("hex").slice(0, 8)}`;
@@ -103,13 +105,15 @@ function callText({ members, epilogue }: KernelCall): string {
 }
 
 function contextOf(
-  call: KernelCall,
+  planned: PlannedCall,
   { symbol, k }: { readonly symbol: string; readonly k: KernelContext["k"] },
 ): KernelContext {
+  const { call } = planned;
   return {
     symbol,
     title: titleOf(call),
     casts: call.operands.map(castOf),
+    parameters: parametersOf(planned),
     types: Object.fromEntries(
       call.operands.map(({ name, tensor }) => [identifier(name), CPP_TYPES[tensor.dtype]]),
     ),
@@ -138,6 +142,15 @@ function castOf({ name, tensor, written }: CallOperand, index: number): string {
 /** The operand `weight.1` as C++ names it. */
 function identifier(name: string): string {
   return name.replaceAll(".", "_");
+}
+
+function parametersOf({ call, kernel, values, workspace }: PlannedCall): string {
+  const operands = call.operands.map(({ name, tensor, written }) =>
+    `${written ? "" : "const "}${CPP_TYPES[tensor.dtype]}* ${name}`
+  );
+  const parts = kernel.launches?.(call, values).some(({ part }) => part !== undefined) === true;
+  const space = workspace.shared > 0 ? ["std::byte* workspace"] : [];
+  return [...operands, ...space, ...parts ? ["int part"] : []].join(", ");
 }
 
 /** Whole numbers stay whole; anything else is a float32. */
@@ -182,7 +195,8 @@ export function renderKernels(
 }
 
 /** Everything that the rendered text depends on. */
-function keyOf({ call, kernel, values }: PlannedCall, isa: Isa): string {
+function keyOf(planned: PlannedCall, isa: Isa): string {
+  const { call, kernel, values } = planned;
   const k = kernel.context(call, values, isa);
-  return JSON.stringify([kernel.name, contextOf(call, { symbol: "", k })]);
+  return JSON.stringify([kernel.name, contextOf(planned, { symbol: "", k })]);
 }

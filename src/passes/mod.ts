@@ -9,7 +9,7 @@ import { budget } from "./budget.ts";
 import { differentiate } from "./differentiate.ts";
 import { lower } from "./lower.ts";
 import { recompute } from "./recompute.ts";
-import { storage } from "./storage.ts";
+import { type Storage, storage } from "./storage.ts";
 import { verify } from "./verify.ts";
 
 /** Names of the graph passes, in order. */
@@ -29,6 +29,7 @@ export type GraphPass = typeof GRAPH_PASSES[number];
  * @param spec The description
  * @param architecture Its model, written out
  * @param after Called behind each pass
+ * @param options `passing`: the target's type of activations that live for a moment
  * @returns The typed graph of a whole step
  * @throws {PacacError} spec-value, where method and model do not fit
  */
@@ -36,6 +37,7 @@ export function runGraphPasses(
   spec: Pick<FineTuneSpec, "name" | "adapt" | "train">,
   architecture: Architecture,
   after: (pass: GraphPass, graph: Graph) => void = () => {},
+  options: { readonly passing?: Storage } = {},
 ): Graph {
   const { train } = spec;
   const graph = lower(architecture, { name: spec.name, batch: train.batch, seqLen: train.seqLen });
@@ -50,7 +52,7 @@ export function runGraphPasses(
   passed("differentiate");
   recompute(graph, train.recompute);
   passed("recompute");
-  storage(graph, train.storage);
+  storage(graph, train.storage, options);
   passed("storage");
   budget(graph, train.maxKeptBytes);
   passed("budget");

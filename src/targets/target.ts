@@ -89,6 +89,20 @@ export interface CallOperand {
   readonly written: boolean;
 }
 
+/** One launch of a `__global__` function (cuda). Its arguments are the call's operands, the workspace where there is one, then `part`. */
+export interface Launch {
+  /** What stands behind the kernel's symbol in the function's name: "", "_total". */
+  readonly entry: string;
+  /** Blocks. */
+  readonly grid: readonly [number, number, number];
+  /** Threads of a block. */
+  readonly threads: number;
+  /** Dynamic shared memory of a block, bytes. */
+  readonly shared: number;
+  /** The function's last argument, where a kernel goes through its work in parts. */
+  readonly part?: number;
+}
+
 /** A kernel: which op it serves, what can be tuned, and what its template is told. */
 export interface Kernel {
   /** The stem: src/targets/T/kernels/NAME.ts and templates/T/NAME.*.njk. */
@@ -127,6 +141,8 @@ export interface Kernel {
     values: Tunables,
     isa: Isa,
   ) => Readonly<Record<string, unknown>>;
+  /** cuda: the launches of a call, in order. */
+  readonly launches?: (call: KernelCall, values: Tunables) => readonly Launch[];
 }
 
 /** A target. */

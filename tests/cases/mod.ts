@@ -29,7 +29,8 @@ export function seeded(seed: number): () => number {
   };
 }
 
-type Extents = Readonly<Record<string, number>>;
+/** Dimensions by name. */
+export type Extents = Readonly<Record<string, number>>;
 
 /** What {@linkcode makeCase} makes a case of. */
 export interface Draft {
@@ -134,7 +135,8 @@ function attend(
   inputs.lse.forEach((value, i) => inputs.lse[i] = Math.fround(value));
 }
 
-const heads = (heads: number, kv_heads: number, head_dim: number, seq_len: number) => ({
+/** Attributes and widths of attention. */
+export const heads = (heads: number, kv_heads: number, head_dim: number, seq_len: number) => ({
   attributes: { heads, kv_heads, head_dim, scale: 1 / Math.sqrt(head_dim), seq_len },
   widths: { Q: heads * head_dim, K: kv_heads * head_dim, H: heads },
 });

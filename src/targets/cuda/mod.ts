@@ -1,0 +1,61 @@
+/**
+ * The cuda target: CUDA C++ for sm_80 and newer. A new kernel is a file of kernels/, its template, and a line here.
+ * @module
+ */
+import type { Isa, Kernel, Target } from "../target.ts";
+import { adamw } from "./kernels/adamw.ts";
+import { add } from "./kernels/add.ts";
+import { attention } from "./kernels/attention.ts";
+import { attentionBackward } from "./kernels/attention_backward.ts";
+import { documents } from "./kernels/documents.ts";
+import { embed } from "./kernels/embed.ts";
+import { embedBackward } from "./kernels/embed_backward.ts";
+import { globalNorm } from "./kernels/global_norm.ts";
+import { linear } from "./kernels/linear.ts";
+import { linearBackwardBias } from "./kernels/linear_backward_bias.ts";
+import { linearBackwardInput } from "./kernels/linear_backward_input.ts";
+import { linearBackwardWeight } from "./kernels/linear_backward_weight.ts";
+import { lmHeadLogits } from "./kernels/lm_head_logits.ts";
+import { lmHeadLoss } from "./kernels/lm_head_loss.ts";
+import { meanLoss } from "./kernels/mean_loss.ts";
+import { rmsNorm } from "./kernels/rms_norm.ts";
+import { rmsNormBackward } from "./kernels/rms_norm_backward.ts";
+import { rope } from "./kernels/rope.ts";
+import { swiglu } from "./kernels/swiglu.ts";
+import { swigluBackward } from "./kernels/swiglu_backward.ts";
+
+/** Every kernel of the target. */
+const CUDA_KERNELS: readonly Kernel[] = [
+  documents,
+  embed,
+  embedBackward,
+  rmsNorm,
+  rmsNormBackward,
+  linear,
+  linearBackwardInput,
+  linearBackwardWeight,
+  linearBackwardBias,
+  rope,
+  attention,
+  attentionBackward,
+  swiglu,
+  swigluBackward,
+  add,
+  lmHeadLoss,
+  meanLoss,
+  lmHeadLogits,
+  globalNorm,
+  adamw,
+];
+
+/** What is compiled for: the oldest part with cp.async and bf16 tensor cores. Newer ones run it too. */
+const SM_80: Isa = {
+  name: "sm_80",
+  lanes: 32,
+  registers: 255,
+  bf16Dot: true,
+  flags: ["-arch=sm_80"],
+};
+
+/** The cuda target. */
+export const cudaTarget: Target = { name: "cuda", kernels: CUDA_KERNELS, isa: SM_80 };

@@ -1,0 +1,85 @@
+/**
+ * The common face of cuda kernels that are matrix products: tunables, what fits, the launch over tiles of the result.
+ * @module
+ */
+import { costText } from "../cpu/gemm_tiles.ts";
+import { traffic } from "../cpu/untuned.ts";
+import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
+import { cudaKernel, type CudaKernelOptions } from "./kernel.ts";
+import {
+  defaultTiles,
+  sharedBytes,
+  threadsOf,
+  TILE_TUNABLES,
+  type Tiles,
+  tilesFit,
+  tilesOf,
+} from "./tiles.ts";
+
+/** What a product kernel says beside its name. */
+export interface ProductOptions
+  extends Omit<CudaKernelOptions, "tunables" | "defaults" | "legal" | "launches"> {
+  /** Rows and columns of the result. */
+  readonly extents: (call: KernelCall) => { readonly m: number; readonly n: number };
+  /** Bytes of shared memory beside the stages. */
+  readonly extra?: (call: KernelCall, tiles: Tiles) => number;
+  readonly tunables?: Kernel["tunables"];
+  readonly defaults?: (call: KernelCall) => Tunables;
+  /** All launches, where there are more than the product's own. */
+  readonly launches?: (call: KernelCall, values: Tunables, own: Launch) => readonly Launch[];
+}
+
+/**
+ * A kernel that is a matrix product.
+ * @param name Its name, and the template's
+ * @param options Extents of the result, launches, context
+ */
+export function cudaProduct(name: string, options: ProductOptions): Kernel {
+  const { extents, extra = () => 0, launches, context, tunables, ...rest } = options;
+  return cudaKernel(name, {
+    ...rest,
+    tunables: { ...TILE_TUNABLES, ...tunables },
+    defaults(call) {
+      const { m, n } = extents(call);
+      return { ...defaultTiles(m, n), ...options.defaults?.(call) };
+    },
+    legal: (values, call) => tilesFit(values, extra(call, tilesOf(values))),
+    launches(call, values) {
+      const own = overTiles(extents(call), tilesOf(values), extra(call, tilesOf(values)));
+      return launches?.(call, values, own) ?? [own];
+    },
+    context: (call, values) => ({
+      cost: costOf(call),
+      tiles: tilesOf(values),
+      ...context?.(call, values),
+    }),
+  });
+}
+
+/**
+ * A launch with a block for each tile of a result; columns vary fastest, so that neighbours share rows of A.
+ * @param extents Rows and columns of the result
+ * @param tiles Sizes
+ * @param extra Bytes of shared memory beside the stages
+ */
+export function overTiles(
+  { m, n }: { readonly m: number; readonly n: number },
+  tiles: Tiles,
+  extra = 0,
+): Launch {
+  return {
+    entry: "",
+    grid: [Math.ceil(n / tiles.bn), Math.ceil(m / tiles.bm), 1],
+    threads: threadsOf(tiles),
+    shared: sharedBytes(tiles) + extra,
+  };
+}
+
+/**
+ * "9.66 GFLOP over 12.1 MB": what a generated header says of a call.
+ * @param call The call
+ */
+export function costOf(call: KernelCall): string {
+  const { flops, bytes } = traffic(call);
+  return costText(flops, bytes);
+}

@@ -1,0 +1,267 @@
+/**
+ * The trainer's contract over the emulator: a cuda plan's launches, in the schedule's order, on emulated memory.
+ *
+ * Every tensor has a buffer of its own, so that an access past its end is found; the plan's placement is proven by verify_plan.
+ * @module
+ */
+import { renderKernels } from "../../src/emit/kernel_source.ts";
+import { Renderer } from "../../src/emit/render.ts";
+import { programInfo } from "../../src/emit/info.ts";
+import {
+  Device,
+  type DeviceBuffer,
+  type Finding,
+  parse,
+  type PtxModule,
+  toBf16,
+} from "../../src/emulator/mod.ts";
+import { bytesOf, type Graph, type Phase, type Tensor } from "../../src/graph/graph.ts";
+import { constantValues } from "../../src/graph/recipes.ts";
+import { place } from "../../src/passes/place.ts";
+import { select } from "../../src/passes/select.ts";
+import { verifyPlan } from "../../src/passes/verify_plan.ts";
+import type { FineTuneSpec } from "../../src/spec/description.ts";
+import { cudaTarget } from "../../src/targets/cuda/mod.ts";
+import type { Plan, PlannedCall } from "../../src/targets/plan.ts";
+import type {
+  Batch,
+  Engine,
+  ProgramInfo,
+  StepSettings,
+  WeightSource,
+} from "../../src/train/engine.ts";
+import { ptxOf } from "./nvcc.ts";
+
+/**
+ * The cuda plan of a graph.
+ * @param graph A graph after the passes, bf16 throughout
+ * @param options Description and vocabulary
+ */
+export function cudaPlan(
+  graph: Graph,
+  options: { readonly spec: FineTuneSpec; readonly vocabSize: number },
+): Plan {
+  const calls = select(graph, cudaTarget);
+  const placement = place(graph, calls, 1);
+  verifyPlan(graph, calls, { ...placement, threads: 1 });
+  const { arenaBytes } = placement;
+  const info = programInfo(graph, {
+    ...options,
+    target: "cuda",
+    arenaBytes,
+    source: "",
+    config: {},
+  });
+  return { ...placement, graph, target: cudaTarget, threads: 1, calls, info };
+}
+
+/** What the launches of an engine showed so far. */
+export interface Watched {
+  readonly kernel: string;
+  readonly entry: string;
+  readonly findings: readonly Finding[];
+  readonly seconds: number;
+}
+
+/** Whether accesses are judged. */
+export interface EmulatedOptions {
+  /** Default true. */
+  readonly check?: boolean;
+}
+
+/**
+ * Compiles a plan's kernels to PTX and opens it.
+ * @param plan A cuda plan
+ * @param options Whether accesses are judged
+ */
+export async function openEmulated(
+  plan: Plan,
+  options: EmulatedOptions = {},
+): Promise<EmulatedEngine> {
+  const renderer = new Renderer();
+  const { sources, symbolOf } = renderKernels(plan.calls, {
+    isa: plan.target.isa,
+    renderer,
+    target: "cuda",
+  });
+  const modules = new Map<string, PtxModule>();
+  const texts = await Promise.all(sources.map(({ source }) => ptxOf(source)));
+  sources.forEach(({ symbol }, i) => modules.set(symbol, parse(texts[i])));
+  return new EmulatedEngine(plan, { modules, symbolOf, check: options.check ?? true });
+}
+
+/** Runs a cuda plan in the emulator. */
+export class EmulatedEngine implements Engine {
+  readonly info: ProgramInfo;
+  /** Every launch with what was found. */
+  readonly launches: Watched[] = [];
+  readonly #plan: Plan;
+  readonly #device = new Device();
+  readonly #buffers = new Map<Tensor, DeviceBuffer>();
+  readonly #modules: ReadonlyMap<string, PtxModule>;
+  readonly #symbolOf: ReadonlyMap<PlannedCall, string>;
+  readonly #check: boolean;
+
+  constructor(
+    plan: Plan,
+    options: {
+      readonly modules: ReadonlyMap<string, PtxModule>;
+      readonly symbolOf: ReadonlyMap<PlannedCall, string>;
+      readonly check: boolean;
+    },
+  ) {
+    this.#plan = plan;
+    this.info = plan.info;
+    this.#modules = options.modules;
+    this.#symbolOf = options.symbolOf;
+    this.#check = options.check;
+    for (const tensor of plan.graph.tensors.filter(({ view }) => view === undefined)) {
+      // Trained tensors and moments start as zeros, as the engine's memory does.
+      const initialised = tensor.role !== "activation" && tensor.role !== "output";
+      this.#buffers.set(tensor, this.#device.alloc(tensor.name, bytesOf(tensor), { initialised }));
+      if (tensor.recipe !== undefined) {
+        this.write(tensor.name, Float32Array.from(constantValues(tensor.recipe)));
+      }
+    }
+  }
+
+  load(name: string, source: WeightSource): void {
+    if (source.dtype !== "F32") throw new Error("the golden models are float32");
+    const tensor = this.#plan.graph.get(name);
+    const count = tensor.shape.reduce((a, b) => a * b, 1);
+    using file = Deno.openSync(source.file);
+    file.seekSync(source.byteOffset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(4 * count);
+    if (file.readSync(bytes) !== bytes.length) throw new Error(`${source.file} ends early`);
+    this.write(name, new Float32Array(bytes.buffer));
+  }
+
+  write(name: string, values: Float32Array | Int32Array): void {
+    const tensor = this.#plan.graph.get(name);
+    const content = tensor.dtype === "bf16" ? toBf16(values) : values;
+    const { base, offset } = this.#place(tensor);
+    const whole = this.#device.read(base);
+    whole.set(new Uint8Array(content.buffer, content.byteOffset, content.byteLength), offset);
+    this.#device.write(base, whole);
+  }
+
+  read(name: string): Float32Array | Int32Array {
+    const tensor = this.#plan.graph.get(name);
+    const { base, offset } = this.#place(tensor);
+    const bytes = this.#device.read(base).slice(offset, offset + bytesOf(tensor));
+    if (tensor.dtype === "i32") return new Int32Array(bytes.buffer);
+    if (tensor.dtype === "f32") return new Float32Array(bytes.buffer);
+    const bits = Uint32Array.from(new Uint16Array(bytes.buffer), (b) => b << 16);
+    return new Float32Array(bits.buffer);
+  }
+
+  async step(
+    batches: readonly Batch[],
+    settings: StepSettings,
+  ): Promise<{ loss: number; gradNorm: number }> {
+    const { loss } = await this.gradients(batches);
+    const { beta1, beta2 } = this.info.optimizer;
+    const { learningRate, weightDecay, maxGradNorm, step } = settings;
+    const bias = [1 - beta1 ** step, 1 - beta2 ** step];
+    this.write("hyper", Float32Array.of(learningRate, weightDecay, maxGradNorm, ...bias));
+    this.#run("update");
+    return { loss, gradNorm: this.read("norm")[0] };
+  }
+
+  gradients(batches: readonly Batch[]): Promise<{ loss: number }> {
+    const gradients = this.#plan.graph.get("gradients");
+    this.write("gradients", new Float32Array(gradients.shape[0]));
+    const scale = this.#scale(batches);
+    let loss = 0;
+    for (const batch of batches) {
+      loss += this.#forward(batch, scale);
+      this.#run("backward");
+    }
+    return Promise.resolve({ loss });
+  }
+
+  forward(batch: Batch): Promise<{ loss: number }> {
+    return Promise.resolve({ loss: this.#forward(batch, this.#scale([batch])) });
+  }
+
+  logits(rows: Int32Array): Promise<Float32Array> {
+    const own = new Int32Array(this.#plan.graph.get("rows").shape[0]);
+    own.set(rows);
+    this.write("rows", own);
+    this.#run("logits");
+    const values = this.read("logits").subarray(0, rows.length * this.info.vocabSize);
+    return Promise.resolve(Float32Array.from(values));
+  }
+
+  memory(): { arenaUsed: number; stepAllocations: number } {
+    return { arenaUsed: this.info.arenaBytes, stepAllocations: 0 };
+  }
+
+  dispose(): void {}
+
+  #place(tensor: Tensor): { base: DeviceBuffer; offset: number } {
+    const { view } = tensor;
+    const base = this.#buffers.get(view?.base ?? tensor);
+    if (base === undefined) throw new Error(`${tensor.name} has no buffer`);
+    return { base, offset: (view?.offset ?? 0) * 4 };
+  }
+
+  #forward(batch: Batch, scale: number): number {
+    this.write("input_ids", batch.inputIds);
+    this.write("labels", batch.labels);
+    this.write("segment_ids", batch.segmentIds);
+    this.write("loss_scale", Float32Array.of(scale));
+    this.#run("forward");
+    return this.read("loss")[0];
+  }
+
+  #run(phase: Phase): void {
+    for (const planned of this.#plan.calls.filter((call) => call.phase === phase)) {
+      this.#call(planned);
+    }
+  }
+
+  #call(planned: PlannedCall): void {
+    const { call, kernel, values, workspace } = planned;
+    const symbol = this.#symbolOf.get(planned) ?? "";
+    const module = this.#modules.get(symbol);
+    if (module === undefined) throw new Error(`no module for ${kernel.name}`);
+    const operands = call.operands.map(({ tensor }) => {
+      const { base, offset } = this.#place(tensor);
+      return base.at(offset);
+    });
+    const space = workspace.shared > 0
+      ? [this.#device.alloc(`workspace of ${kernel.name}`, workspace.shared)]
+      : [];
+    const launches = kernel.launches?.(call, values) ?? [];
+    for (const { entry, grid, threads, shared, part } of launches) {
+      const report = module.launch(`${symbol}${entry}`, {
+        device: this.#device,
+        grid,
+        block: threads,
+        shared,
+        args: [...operands, ...space, ...part === undefined ? [] : [part]],
+        check: this.#check,
+      });
+      this.launches.push({
+        kernel: symbol,
+        entry,
+        findings: report.findings,
+        seconds: report.seconds,
+      });
+    }
+  }
+
+  /** 1 / supervised positions: position t counts where t-1 is in its document. */
+  #scale(batches: readonly Batch[]): number {
+    let count = 0;
+    for (const { labels, segmentIds } of batches) {
+      for (let t = 1; t < labels.length; t++) {
+        const inside = t % this.info.seqLen !== 0 && segmentIds[t] >= 0 &&
+          segmentIds[t] === segmentIds[t - 1];
+        if (inside && labels[t] >= 0) count++;
+      }
+    }
+    return count === 0 ? 0 : 1 / count;
+  }
+}
