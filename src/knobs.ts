@@ -81,6 +81,20 @@ export const FLAGS = {
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  grid: { flags: "--grid <x,y,z>", meaning: "Blocks of the grid" },
+  block: { flags: "--block <x,y,z>", meaning: "Threads of a block" },
+  sharedBytes: { flags: "--shared <bytes>", meaning: "Dynamic shared memory of a block" },
+  arg: {
+    flags: "--arg <argument>",
+    meaning: "An argument, in order: in:bf16[64,32], zero:f32[8], out:f32[64], or a number",
+  },
+  arch: {
+    flags: "--arch <name>",
+    default: "sm_80",
+    meaning: "Architecture that nvcc compiles for",
+  },
+  define: { flags: "--define <name>", meaning: "A macro for nvcc, NAME or NAME=VALUE" },
+  plain: { flags: "--plain", meaning: "Neither check nor count traffic; several times as fast" },
   profile: { flags: "--profile", meaning: "Print the time of each kernel" },
 } as const;
 

@@ -42,6 +42,16 @@ export const option = {
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  grid: () => new Option(FLAGS.grid.flags, FLAGS.grid.meaning).argParser(extents).default([1]),
+  block: () => new Option(FLAGS.block.flags, FLAGS.block.meaning).argParser(extents).default([32]),
+  sharedBytes: () =>
+    new Option(FLAGS.sharedBytes.flags, FLAGS.sharedBytes.meaning).argParser(whole).default(0),
+  arg: () => new Option(FLAGS.arg.flags, FLAGS.arg.meaning).argParser(collect).default([]),
+  arch: () =>
+    new Option(FLAGS.arch.flags, FLAGS.arch.meaning).argParser(architecture)
+      .default(FLAGS.arch.default),
+  define: () => new Option(FLAGS.define.flags, FLAGS.define.meaning).argParser(collect).default([]),
+  plain: () => new Option(FLAGS.plain.flags, FLAGS.plain.meaning),
   profile: () => new Option(FLAGS.profile.flags, FLAGS.profile.meaning),
 } as const;
 
@@ -86,5 +96,22 @@ function share(text: string): number {
 
 function emitted(text: string): string {
   if (!/^after:[a-z_]+$/.test(text)) throw new InvalidArgumentError("Write after:PASS.");
+  return text;
+}
+
+function extents(text: string): number[] {
+  if (!/^[1-9]\d{0,8}(?:,[1-9]\d{0,8}){0,2}$/.test(text)) {
+    throw new InvalidArgumentError("Give one to three whole numbers, as 4 or 4,2.");
+  }
+  return text.split(",").map(Number);
+}
+
+/** A flag that may be given again and again. */
+function collect(text: string, before: string[]): string[] {
+  return [...before, text];
+}
+
+function architecture(text: string): string {
+  if (!/^(?:sm|compute)_\d{2,3}[a-z]?$/.test(text)) throw new InvalidArgumentError("Write sm_80.");
   return text;
 }

@@ -31,6 +31,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {
+    name: "emulate",
+    summary: "Run a CUDA kernel on the processor and look for its faults",
+    load: async () => (await import("./emulate.ts")).emulateCommand(),
+  },
+  {
     name: "demo",
     summary: "Compile, fine-tune and try the small model in this repository, in two minutes",
     load: async () => (await import("./demo.ts")).demoCommand(),

@@ -43,7 +43,9 @@ export function barrierOf(site: Site): Barrier {
     reduction = { operation, condition: site.condition(p), target };
   } else if (!site.has("sync") && !site.has("arrive")) return site.fail("this form is not known");
   const [id, threads] = operands;
-  if (id === undefined && site.instruction.name === "bar") return site.fail("its number is missing");
+  if (id === undefined && site.instruction.name === "bar") {
+    return site.fail("its number is missing");
+  }
   const zero: Operand = { kind: "integer", value: 0n };
   return {
     id: site.sourceOf(id ?? zero, 32),

@@ -66,7 +66,7 @@ class BodyParser {
     else if (cursor.second === ":" && cursor.next !== "@") this.#label();
     else if (cursor.accept(".reg")) this.#declare();
     else if (cursor.accept(".loc")) this.#source = this.#lines.location(cursor.restOfLine());
-    else if (cursor.accept(".file")) this.#lines.file(cursor.restOfLine());
+    else if (cursor.accept(".file")) cursor.restOfLine();
     else if (cursor.accept(".pragma")) cursor.restOfLine();
     else if (/^\.(?:shared|local)$/.test(cursor.next)) {
       this.#variables.push(...parseVariables(cursor, cursor.take()));
@@ -102,7 +102,9 @@ class BodyParser {
       this.#registers += count ?? 1;
       if (this.#registers > REGISTER_LIMIT) throw ptxError("too many registers", line);
       if (count === undefined) scope.set(name, { name, type });
-      for (let i = 0; i < (count ?? 0); i++) scope.set(`${name}${i}`, { name: `${name}${i}`, type });
+      for (let i = 0; i < (count ?? 0); i++) {
+        scope.set(`${name}${i}`, { name: `${name}${i}`, type });
+      }
     } while (cursor.accept(","));
     cursor.expect(";");
   }

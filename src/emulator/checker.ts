@@ -7,7 +7,7 @@ import { Books } from "./books.ts";
 import type { Counters } from "./counters.ts";
 import type { Device } from "./device.ts";
 import type { AddressPlace, FindingKind, Findings, OtherAccess } from "./findings.ts";
-import { ALLOCATED, ATOMIC, BYTES_AT, INITIALISED, Shadow, WHOLE_WARP } from "./shadow.ts";
+import { ATOMIC, BYTES_AT, INFOS, Shadow, WHOLE_WARP } from "./shadow.ts";
 import type { Warp } from "./warp.ts";
 
 /** An access of a warp. */
@@ -26,9 +26,11 @@ export interface Access {
   readonly wholeWarp?: boolean;
   /** Of writes: the bytes have no value yet, as with cp.async at its start. */
   readonly pending?: boolean;
-  /** Not of the program's own data: constants, which nobody writes. */
-  readonly constant?: boolean;
 }
+
+/** What stands before the first access. */
+const NO_WARP = {} as Warp;
+const NO_ACCESS: Access = { site: 0, space: "shared", bytes: 1, align: 1, kind: "read" };
 
 /** Checks and counts for one launch. */
 export class Checker {
@@ -41,6 +43,11 @@ export class Checker {
   readonly #first: number;
   /** Instructions that read early, and whether from a copy on its way. */
   readonly #pending = new Map<number, boolean>();
+  /** The access that is judged: its memory, who, what, and its number. */
+  #shadow: Shadow;
+  #warp = NO_WARP;
+  #access = NO_ACCESS;
+  #number = 0;
   /** The stretch that was looked up last, and the answer. */
   #askedSegment = -1;
   #askedAnswer = false;
@@ -58,6 +65,7 @@ export class Checker {
     device.shadow.base = this.#first;
     this.#shared = new Shadow(sharedBytes);
     this.#shared.allocate(0, sharedBytes, false);
+    this.#shadow = this.#shared;
     this.#findings = given.findings;
     this.counters = given.counters;
   }
@@ -90,52 +98,71 @@ export class Checker {
    * @returns Lanes that may go ahead: those in bounds
    */
   check(warp: Warp, access: Access, addresses: Uint32Array, mask: number): number {
-    const shadow = access.space === "global" ? this.#device.shadow : this.#shared;
-    const number = this.#device.serial++;
+    this.#shadow = access.space === "global" ? this.#device.shadow : this.#shared;
+    this.#warp = warp;
+    this.#access = access;
+    this.#number = this.#device.serial++;
     this.books.note(access.site, warp.segment);
     this.#askedSegment = -1;
+    const reads = access.kind === "read";
     let good = mask;
     for (let lane = 0; lane < 32; lane++) {
       if ((mask >>> lane & 1) === 0) continue;
       const at = addresses[lane];
-      if (at % access.align !== 0) {
-        this.#report("misaligned", warp, { access, lane, at, message: misaligned(access, at) });
+      if ((at & access.align - 1) !== 0) {
+        this.#report("misaligned", { lane, at, message: misaligned(access, at) });
         good &= ~(1 << lane);
-        continue;
-      }
-      const inside = access.kind === "read"
-        ? this.#read(shadow, warp, { access, lane, at, number })
-        : this.#write(shadow, warp, { access, lane, at, number });
-      if (!inside) good &= ~(1 << lane);
+      } else if (!(reads ? this.#read(lane, at) : this.#write(lane, at))) good &= ~(1 << lane);
     }
     return good;
   }
 
-  #read(shadow: Shadow, warp: Warp, one: One): boolean {
-    const { access, lane, at, number } = one;
-    if (!this.#inside(shadow, warp, one)) return false;
-    const { state, writer, writerInfo, reader, readerInfo, other, otherInfo, base } = shadow;
+  #read(lane: number, at: number): boolean {
+    const access = this.#access;
+    const number = this.#number;
+    const { state, writer, writerInfo, reader, readerInfo, other, otherInfo, base } = this.#shadow;
+    const bytes = access.bytes === 1 ? 1 << (at & 1) : 3;
     const end = at + access.bytes - 1 >>> 1;
-    const { segment } = warp;
+    const wanted = bytes | bytes << 2;
+    let found = wanted;
+    for (let cell = at >>> 1; cell <= end; cell++) found &= state[cell];
+    if (found !== wanted) {
+      if ((found & bytes) !== bytes) return this.#outside(lane, at);
+      this.#uninitialised(lane, at);
+    }
     const flags = lane | (access.wholeWarp ? WHOLE_WARP : 0) | (access.strong ? ATOMIC : 0);
-    let fresh = true;
+    const info = flags | bytes << BYTES_AT;
+    const { segment } = this.#warp;
+    // Neighbouring cells mostly have the same history: it is judged once.
+    let lastWriter = -1;
+    let lastInfo = -1;
+    let lastReader = -1;
+    let lastOther = -1;
+    let keeps = false;
     for (let cell = at >>> 1; cell <= end; cell++) {
-      const bytes = access.bytes === 1 ? 1 << (at & 1) : 3;
-      if ((state[cell] & bytes << 2) !== bytes << 2) fresh = false;
-      const info = flags | bytes << BYTES_AT;
       const written = writer[cell];
-      if (written >= base && this.#conflicts(written, writerInfo[cell], info, warp)) {
-        this.#race(warp, one, { number: written, info: writerInfo[cell], access: "write" });
+      if (written >= base && (written !== lastWriter || writerInfo[cell] !== lastInfo)) {
+        lastWriter = written;
+        lastInfo = writerInfo[cell];
+        if (this.#conflicts(written, lastInfo, info)) {
+          this.#race(lane, at, { number: written, info: lastInfo, access: "write" });
+        }
       }
       const read = reader[cell];
-      if (read >= base && this.#keeps(read, other[cell], base, segment)) {
-        other[cell] = read;
-        otherInfo[cell] = readerInfo[cell];
+      if (read >= base) {
+        if (read !== lastReader || other[cell] !== lastOther) {
+          lastReader = read;
+          lastOther = other[cell];
+          keeps = this.#keeps(read, lastOther, base, segment);
+        }
+        if (keeps) {
+          other[cell] = read;
+          otherInfo[cell] = readerInfo[cell];
+        }
       }
       reader[cell] = number;
       readerInfo[cell] = info;
     }
-    if (!fresh) this.#uninitialised(warp, one);
     return true;
   }
 
@@ -150,33 +177,52 @@ export class Checker {
     return books.blockOf(mine) !== block || kept === block;
   }
 
-  #write(shadow: Shadow, warp: Warp, one: One): boolean {
-    const { access, lane, at, number } = one;
-    if (!this.#inside(shadow, warp, one)) return false;
-    const { state, writer, writerInfo, reader, readerInfo, other, otherInfo, base } = shadow;
+  #write(lane: number, at: number): boolean {
+    const access = this.#access;
+    const number = this.#number;
+    const { state, writer, writerInfo, reader, readerInfo, other, otherInfo, base } = this.#shadow;
+    const bytes = access.bytes === 1 ? 1 << (at & 1) : 3;
     const end = at + access.bytes - 1 >>> 1;
+    let found = bytes | bytes << 2;
+    for (let cell = at >>> 1; cell <= end; cell++) found &= state[cell];
+    if ((found & bytes) !== bytes) return this.#outside(lane, at);
     const atomic = access.kind === "atomic";
-    const flags = lane | (atomic || access.strong === true ? ATOMIC : 0);
-    if (atomic && (state[at >>> 1] & INITIALISED) !== INITIALISED) this.#uninitialised(warp, one);
+    if (atomic && found !== (bytes | bytes << 2)) this.#uninitialised(lane, at);
+    const info = lane | (atomic || access.strong ? ATOMIC : 0) | bytes << BYTES_AT;
+    const clear = access.pending ? ~(bytes << 2) : -1;
+    const set = access.pending ? 0 : bytes << 2;
+    // Neighbouring cells mostly have the same history: it is judged once.
+    let lastWriter = -1;
+    let lastReader = -1;
+    let lastOther = -1;
     for (let cell = at >>> 1; cell <= end; cell++) {
-      const bytes = access.bytes === 1 ? 1 << (at & 1) : 3;
-      const info = flags | bytes << BYTES_AT;
       const written = writer[cell];
-      if (written >= base && this.#conflicts(written, writerInfo[cell], info, warp)) {
-        this.#race(warp, one, { number: written, info: writerInfo[cell], access: "write" });
+      const writtenKey = written * INFOS + writerInfo[cell];
+      if (written >= base && writtenKey !== lastWriter) {
+        lastWriter = writtenKey;
+        if (this.#conflicts(written, writerInfo[cell], info)) {
+          this.#race(lane, at, { number: written, info: writerInfo[cell], access: "write" });
+        }
       }
       const read = reader[cell];
-      if (read >= base && this.#conflicts(read, readerInfo[cell], info, warp)) {
-        this.#race(warp, one, { number: read, info: readerInfo[cell], access: "read" });
+      const readKey = read * INFOS + readerInfo[cell];
+      if (read >= base && readKey !== lastReader) {
+        lastReader = readKey;
+        if (this.#conflicts(read, readerInfo[cell], info)) {
+          this.#race(lane, at, { number: read, info: readerInfo[cell], access: "read" });
+        }
       }
       const second = other[cell];
-      if (second >= base && this.#conflicts(second, otherInfo[cell], info, warp)) {
-        this.#race(warp, one, { number: second, info: otherInfo[cell], access: "read" });
+      const secondKey = second * INFOS + otherInfo[cell];
+      if (second >= base && secondKey !== lastOther) {
+        lastOther = secondKey;
+        if (this.#conflicts(second, otherInfo[cell], info)) {
+          this.#race(lane, at, { number: second, info: otherInfo[cell], access: "read" });
+        }
       }
       writer[cell] = number;
       writerInfo[cell] = info;
-      if (access.pending === true) state[cell] &= ~(bytes << 2);
-      else state[cell] |= bytes << 2;
+      state[cell] = state[cell] & clear | set;
     }
     return true;
   }
@@ -185,12 +231,13 @@ export class Checker {
    * Whether an earlier access and this one may happen in either order. One of them writes.
    * Lanes of one instruction do not conflict here: which one wins is seen by the values.
    */
-  #conflicts(number: number, earlier: number, info: number, warp: Warp): boolean {
+  #conflicts(number: number, earlier: number, info: number): boolean {
     if ((earlier & info) >>> BYTES_AT === 0 || (earlier & info & ATOMIC) !== 0) return false;
     const access = number - this.#first;
     const segment = this.books.segmentOf(access);
+    const warp = this.#warp;
     if (segment === warp.segment) {
-      if (number === this.#device.serial - 1) return false;
+      if (number === this.#number) return false;
       return ((earlier | info) & WHOLE_WARP) !== 0 || (earlier & 31) !== (info & 31);
     }
     if (this.books.blockOf(segment) !== warp.block.linear) {
@@ -203,38 +250,28 @@ export class Checker {
     return !this.#askedAnswer;
   }
 
-  #inside(shadow: Shadow, warp: Warp, one: One): boolean {
-    const { access, at } = one;
-    const { state } = shadow;
-    const end = at + access.bytes - 1 >>> 1;
-    const bytes = access.bytes === 1 ? 1 << (at & 1) : ALLOCATED;
-    for (let cell = at >>> 1; cell <= end; cell++) {
-      if ((state[cell] & bytes) !== bytes) {
-        const verb = access.kind === "read" ? "reads" : "writes";
-        this.#report("out-of-bounds", warp, { ...one, message: `${verb} outside of any allocation` });
-        return false;
-      }
-    }
-    return true;
+  #outside(lane: number, at: number): boolean {
+    const verb = this.#access.kind === "read" ? "reads" : "writes";
+    this.#report("out-of-bounds", { lane, at, message: `${verb} outside of any allocation` });
+    return false;
   }
 
-  #uninitialised(warp: Warp, one: One): void {
-    const { site } = one.access;
-    const pending = this.#pending.get(site) ?? isOnItsWay(warp, one);
+  #uninitialised(lane: number, at: number): void {
+    const { site } = this.#access;
+    const pending = this.#pending.get(site) ?? isOnItsWay(this.#warp, this.#access, at);
     this.#pending.set(site, pending);
-    this.#report(pending ? "async-pending" : "uninitialised", warp, {
-      ...one,
-      message: pending
-        ? "reads what cp.async has not delivered: no wait for its group yet"
-        : "reads bytes that nothing has written",
-    });
+    const message = pending
+      ? "reads what cp.async has not delivered: no wait for its group yet"
+      : "reads bytes that nothing has written";
+    this.#report(pending ? "async-pending" : "uninitialised", { lane, at, message });
   }
 
   #race(
-    warp: Warp,
-    one: One,
+    lane: number,
+    at: number,
     earlier: { readonly number: number; readonly info: number; readonly access: "read" | "write" },
   ): void {
+    const warp = this.#warp;
     const access = earlier.number - this.#first;
     const segment = this.books.segmentOf(access);
     const block = this.books.blockOf(segment);
@@ -246,23 +283,31 @@ export class Checker {
       lane: earlier.info & 31,
     };
     const between = block !== warp.block.linear;
-    const verb = one.access.kind === "read" ? "reads" : "writes";
+    const verb = this.#access.kind === "read" ? "reads" : "writes";
     const past = earlier.access === "read" ? "read" : "wrote";
-    const who = between ? "another block" : other.warp === warp.index ? "another lane" : "another warp";
+    const who = between
+      ? "another block"
+      : other.warp === warp.index
+      ? "another lane"
+      : "another warp";
     const lacks = between ? "blocks of a launch have no order" : "no barrier lies between";
     const message = `${verb} what ${who} ${past}, and ${lacks}`;
-    this.#report(between ? "race-between-blocks" : "race", warp, { ...one, message, other });
+    this.#report(between ? "race-between-blocks" : "race", { lane, at, message, other });
   }
 
   #report(
     kind: FindingKind,
-    warp: Warp,
-    given: Omit<One, "number"> & { readonly message: string; readonly other?: OtherAccess },
+    given: {
+      readonly lane: number;
+      readonly at: number;
+      readonly message: string;
+      readonly other?: OtherAccess;
+    },
   ): void {
-    const { access, lane, at, message, other } = given;
-    const address = this.#placeOf(access, at);
-    this.#findings.add(warp, {
-      ...{ kind, message, site: access.site, lane, address },
+    const { lane, at, message, other } = given;
+    const address = this.#placeOf(this.#access, at);
+    this.#findings.add(this.#warp, {
+      ...{ kind, message, site: this.#access.site, lane, address },
       ...(other === undefined ? {} : { other }),
     });
   }
@@ -279,20 +324,12 @@ export class Checker {
   }
 }
 
-/** One lane's access. */
-interface One {
-  readonly access: Access;
-  readonly lane: number;
-  readonly at: number;
-  readonly number: number;
-}
-
 function misaligned({ align }: Access, at: number): string {
   return `the address is ${at % align} past a multiple of ${align}`;
 }
 
 /** Whether cp.async of the block has bytes of an access on their way. */
-function isOnItsWay(warp: Warp, { access, at }: One): boolean {
+function isOnItsWay(warp: Warp, access: Access, at: number): boolean {
   if (access.space !== "shared") return false;
   return warp.block.warps.some(({ copies }) =>
     copies.some(({ to, bytes, mask }) =>

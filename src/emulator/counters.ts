@@ -3,6 +3,7 @@
  * @module
  */
 import { type InstructionPlace, placeOf } from "./findings.ts";
+import { countBits } from "./ops/integer32.ts";
 import type { Instruction, SourcePlace } from "./syntax.ts";
 import { countSectors, countWaves } from "./traffic.ts";
 
@@ -10,6 +11,8 @@ import { countSectors, countWaves } from "./traffic.ts";
 export interface SharedTraffic {
   /** Warp instructions. */
   readonly requests: number;
+  /** Bytes of all lanes together. */
+  readonly bytes: number;
   readonly wavefronts: number;
   /** Wavefronts if no two lanes met in a bank. */
   readonly ideal: number;
@@ -68,22 +71,29 @@ export class Counters {
   readonly #instructions: readonly Instruction[];
   /** Times that a warp came by an instruction. */
   readonly warps: Float64Array;
-  readonly #shared: { requests: number; wavefronts: number; phases: number }[];
+  readonly #shared: { requests: number; bytes: number; wavefronts: number; phases: number }[];
   readonly #global: { requests: number; sectors: number; bytes: number; direction: Direction }[];
 
   /** @param instructions Of the kernel */
   constructor(instructions: readonly Instruction[]) {
     this.#instructions = instructions;
     this.warps = new Float64Array(instructions.length);
-    this.#shared = instructions.map(() => ({ requests: 0, wavefronts: 0, phases: 0 }));
-    this.#global = instructions.map(() => ({ requests: 0, sectors: 0, bytes: 0, direction: "read" }));
+    this.#shared = instructions.map(() => ({ requests: 0, bytes: 0, wavefronts: 0, phases: 0 }));
+    this.#global = instructions.map(() => ({
+      requests: 0,
+      sectors: 0,
+      bytes: 0,
+      direction: "read",
+    }));
   }
 
   /** Counts an access to shared memory. @param site Instruction */
   shared(site: number, addresses: Uint32Array, mask: number, bytes: number): void {
     if (mask === 0) return;
-    this.#shared[site].requests++;
-    countWaves(addresses, mask, bytes, this.#shared[site]);
+    const count = this.#shared[site];
+    count.requests++;
+    count.bytes += countBits(mask) * bytes;
+    countWaves(addresses, mask, bytes, count);
   }
 
   /** Counts an access to device memory. @param site Instruction */
@@ -108,7 +118,9 @@ export class Counters {
       warpInstructions += warps;
       if (warps > 0) byOpcode[opcode] = (byOpcode[opcode] ?? 0) + warps;
       if (name === "mma") mma += warps;
-      if ((name === "bar" || name === "barrier") && !opcode.startsWith("bar.warp")) barriers += warps;
+      if ((name === "bar" || name === "barrier") && !opcode.startsWith("bar.warp")) {
+        barriers += warps;
+      }
     });
     const every = this.#instructions.map((_, i) => i);
     return {
@@ -162,13 +174,14 @@ export class Counters {
   }
 
   #sumShared(sites: readonly number[]): SharedTraffic {
-    let [requests, wavefronts, ideal] = [0, 0, 0];
+    let [requests, bytes, wavefronts, ideal] = [0, 0, 0, 0];
     for (const i of sites) {
       requests += this.#shared[i].requests;
+      bytes += this.#shared[i].bytes;
       wavefronts += this.#shared[i].wavefronts;
       ideal += this.#shared[i].phases;
     }
-    return { requests, wavefronts, ideal, factor: ideal === 0 ? 1 : wavefronts / ideal };
+    return { requests, bytes, wavefronts, ideal, factor: ideal === 0 ? 1 : wavefronts / ideal };
   }
 
   #sumGlobal(sites: readonly number[], direction?: Direction): GlobalTraffic {

@@ -41,6 +41,8 @@ export class Device {
   #shadow = new Shadow(1 << 16);
   #end = GAP;
   readonly #buffers: DeviceBuffer[] = [];
+  /** Whether a launch wrote without noting it: what is allocated counts as initialised then. */
+  #unnoted = false;
   /** Accesses that were checked so far: the next one's number. */
   serial = 1;
 
@@ -103,6 +105,17 @@ export class Device {
     }
     this.#memory.u8.set(bytesOfView(content), buffer.offset);
     this.#shadow.initialise(buffer.offset, content.byteLength);
+  }
+
+  /** A launch without checks begins. */
+  launchUnnoted(): void {
+    this.#unnoted = true;
+  }
+
+  /** A launch with checks begins: what was not noted before it counts as written. */
+  launchNoted(): void {
+    if (this.#unnoted) this.#shadow.trust();
+    this.#unnoted = false;
   }
 
   /** A copy of a buffer's bytes. @param buffer Which */

@@ -117,7 +117,7 @@ export function placeOf(instruction: Instruction): InstructionPlace {
 }
 
 /** `kernel.cu:14 (inlined at kernel.cu:40)` @param source Innermost first */
-export function sourceText(source: SourceChain): string {
+function sourceText(source: SourceChain): string {
   const [inner, ...outer] = source.map(({ file, line }) => `${file.split("/").at(-1)}:${line}`);
   if (inner === undefined) return "?";
   return outer.length === 0 ? inner : `${inner} (inlined at ${outer.join(", ")})`;
@@ -133,7 +133,9 @@ export function findingText(finding: Finding): string {
   if (other !== undefined) {
     const where = `block ${other.block}, warp ${other.warp}, lane ${other.lane}`;
     lines.push(
-      `  other ${other.access}: ${sourceText(other.source)}, ${other.opcode}, PTX line ${other.ptxLine}, ${where}`,
+      `  other ${other.access}: ${
+        sourceText(other.source)
+      }, ${other.opcode}, PTX line ${other.ptxLine}, ${where}`,
     );
   }
   return lines.join("\n");

@@ -17,8 +17,10 @@ const PATTERN = new RegExp(
     String.raw`"[^"\n]*"`,
     // Floats by their bits, hexadecimal and decimal numbers.
     String.raw`0[fF][0-9a-fA-F]{8}|0[dD][0-9a-fA-F]{16}|0[xX][0-9a-fA-F]+U?|\d+(?:\.\d+)?U?`,
+    // Directives and types are a word each, also where they are written together (`.reg.b16`).
+    String.raw`\.\w+`,
     // Opcodes keep their dots and cache hints (`.L2::128B`); registers their %; labels their $.
-    String.raw`[%$_.A-Za-z][\w$.]*(?:::[\w.]+)*`,
+    String.raw`[%$_A-Za-z][\w$.]*(?:::[\w.]+)*`,
     String.raw`[{}()[\],;:@!|+\-<>=]`,
   ].join("|"),
   "y",

@@ -13,7 +13,13 @@
  * cores. It knows nothing of the rest of pacac.
  * @module
  */
-export { type Argument, type LaunchOptions, type LaunchReport, parse, PtxModule } from "./module.ts";
+export {
+  type Argument,
+  type LaunchOptions,
+  type LaunchReport,
+  parse,
+  PtxModule,
+} from "./module.ts";
 export { type AllocOptions, Device, type DeviceBuffer, type DevicePointer } from "./device.ts";
 export {
   type AddressPlace,
@@ -21,8 +27,14 @@ export {
   type FindingKind,
   findingText,
   type OtherAccess,
-  sourceText,
 } from "./findings.ts";
-export type { CounterReport, GlobalTraffic, LineCount, PlaceCount, SharedTraffic } from "./counters.ts";
+export type {
+  CounterReport,
+  GlobalTraffic,
+  LineCount,
+  PlaceCount,
+  SharedTraffic,
+} from "./counters.ts";
+export { type KernelResources, parsePtxas, type PtxCounts } from "./ptxas.ts";
 export type { Parameter } from "./syntax.ts";
 export { toBf16 } from "./rounding.ts";

@@ -2,7 +2,7 @@
  * A module that can be launched: parameters, shared memory, the grid, and what came of it.
  * @module
  */
-import { invariant, PacacError } from "../errors.ts";
+import { PacacError } from "../errors.ts";
 import { Block, type Extents } from "./block.ts";
 import { Checker } from "./checker.ts";
 import { type CounterReport, Counters } from "./counters.ts";
@@ -11,6 +11,7 @@ import type { Device, DevicePointer } from "./device.ts";
 import { type Finding, Findings } from "./findings.ts";
 import { Memory } from "./memory.ts";
 import { parsePtx } from "./parser.ts";
+import { countPtx, type PtxCounts } from "./ptxas.ts";
 import { runGrid } from "./scheduler.ts";
 import type { Entry, Parameter, PtxText, Variable } from "./syntax.ts";
 
@@ -47,6 +48,8 @@ export interface LaunchReport {
 const MOST_THREADS = 1024;
 /** Shared memory that a block of the largest target may have. */
 const MOST_SHARED = 227 * 1024;
+/** Local memory that a thread may have here; GPUs allow 512 KB. */
+const MOST_LOCAL = 64 * 1024;
 const MOST_BLOCKS = 2 ** 31 - 1;
 
 /** A module of PTX. */
@@ -76,6 +79,11 @@ export class PtxModule {
     return this.#entry(entry).parameters;
   }
 
+  /** Counts of a kernel's PTX by kind. @param entry Its name @throws {PacacError} usage */
+  counts(entry: string): PtxCounts {
+    return countPtx(this.#entry(entry).instructions);
+  }
+
   /**
    * Runs a kernel to its end. What it wrote stays on the device.
    * @param name The kernel
@@ -88,18 +96,20 @@ export class PtxModule {
     const size = extents(options.block);
     const symbols = this.#symbols(options.device, entry);
     const sharedBytes = sharedEnd(this.#shared(entry)) + (options.shared ?? 0);
-    refuseLaunch(entry, { grid, size, sharedBytes });
+    const localBytes = Math.ceil(sharedEnd(entry.variables.filter(isLocal)) / 16) * 16;
+    refuseLaunch(entry, { grid, size, sharedBytes, localBytes });
     const program = this.#program(entry, options.device, symbols);
     const parameters = parameterBlock(entry, options.args);
     const findings = new Findings(entry.instructions);
     const counters = new Counters(entry.instructions);
     const { device, check = true, maxBranches = 50e6 } = options;
     const started = performance.now();
-    if (!check) device.shadow.trust();
+    if (check) device.launchNoted();
+    else device.launchUnnoted();
     const block = new Block({
       ...{ device, parameters, findings, grid, size, sharedBytes },
       checker: check ? new Checker({ device, sharedBytes, findings, counters }) : undefined,
-      localBytes: Math.ceil(sharedEnd(entry.variables.filter(isLocal)) / 16) * 16,
+      localBytes,
       registers: program.layout,
     });
     const blocks = grid.reduce((a, b) => a * b);
@@ -191,10 +201,11 @@ function extents(given: number | readonly number[]): Extents {
 
 function refuseLaunch(
   { name, maxThreads = MOST_THREADS }: Entry,
-  { grid, size, sharedBytes }: {
+  { grid, size, sharedBytes, localBytes }: {
     readonly grid: Extents;
     readonly size: Extents;
     readonly sharedBytes: number;
+    readonly localBytes: number;
   },
 ): void {
   const refuse = (what: string, remedy: string): never => {
@@ -207,9 +218,14 @@ function refuseLaunch(
   if (threads > most) {
     refuse(`${threads} threads of a block are more than ${most}`, "see its __launch_bounds__");
   }
-  if (grid.reduce((a, b) => a * b) > MOST_BLOCKS) refuse("the grid is too large", "make it smaller");
+  if (grid.reduce((a, b) => a * b) > MOST_BLOCKS) {
+    refuse("the grid is too large", "make it smaller");
+  }
   if (sharedBytes > MOST_SHARED) {
     refuse(`${sharedBytes} bytes of shared memory are more than ${MOST_SHARED}`, "use less");
+  }
+  if (localBytes > MOST_LOCAL) {
+    refuse(`${localBytes} bytes of local memory are more than ${MOST_LOCAL}`, "use less");
   }
 }
 
@@ -240,8 +256,15 @@ function put(view: DataView, { name, type, bytes, offset }: Parameter, value: Ar
   }
   if (type === "f32" && typeof value === "number") return view.setFloat32(offset, value, true);
   if (type === "f64" && typeof value === "number") return view.setFloat64(offset, value, true);
+  const fits = typeof value === "number"
+    ? Number.isSafeInteger(value) && bytes <= 8
+    : bytes <= 8 && !/^f/.test(type);
+  if (!fits) {
+    throw new PacacError("usage", `Cannot launch with ${name}: ${value} is no .${type}`, {
+      remedy: "give a number for a number, a buffer for a pointer, bytes for a structure",
+    });
+  }
   const whole = typeof value === "object" ? value.address : BigInt(value);
-  invariant(bytes <= 8 && type !== "f32" && type !== "f64", `${name} is no number`);
   for (let i = 0; i < bytes; i++) {
     view.setUint8(offset + i, Number(BigInt.asUintN(64, whole) >> BigInt(8 * i) & 0xffn));
   }

@@ -131,7 +131,9 @@ export class Site {
     switch (operand.kind) {
       case "register":
         if (operand.register.type === "pred") return this.fail("a predicate is no number");
-        if (widthOf(operand.register) !== width) return this.fail(this.#wrongWidth(operand.register));
+        if (widthOf(operand.register) !== width) {
+          return this.fail(this.#wrongWidth(operand.register));
+        }
         return this.layout.of(operand.register);
       case "integer":
         return this.layout.fix(BigInt.asUintN(width, operand.value), width);

@@ -27,7 +27,7 @@ const SPACES = new Set([".global", ".const", ".shared", ".local"]);
  */
 export function parsePtx(text: string): PtxText {
   const cursor = new Cursor(tokenize(text));
-  const lines = new LineTable();
+  const lines = new LineTable(text);
   const entries = new Map<string, Entry>();
   const variables: Variable[] = [];
   let target = "";
@@ -36,8 +36,7 @@ export function parsePtx(text: string): PtxText {
     const word = cursor.take();
     if (LINKAGE.has(word) || word === ";") continue;
     if (word === ".target") target = cursor.restOfLine()[0] ?? "";
-    else if (word === ".version" || word === ".address_size") cursor.restOfLine();
-    else if (word === ".file") lines.file(cursor.restOfLine());
+    else if (/^\.(?:version|address_size|file)$/.test(word)) cursor.restOfLine();
     else if (word === ".section") skipSection(cursor);
     else if (word === ".pragma") cursor.restOfLine();
     else if (word === ".func") skipFunction(cursor);

@@ -23,7 +23,7 @@ export function bitsOf(value: number): number {
  * A float32 by its bits.
  * @param bits 32 bits
  */
-export function floatOf(bits: number): number {
+function floatOf(bits: number): number {
   bits32[0] = bits;
   return f32[0];
 }

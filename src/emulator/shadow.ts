@@ -12,9 +12,7 @@
  */
 
 /** Both bytes of a cell are allocated. */
-export const ALLOCATED = 0b0011;
-/** Both bytes of a cell are initialised. */
-export const INITIALISED = 0b1100;
+const ALLOCATED = 0b0011;
 
 /** Bits of an access beside its number. */
 export const WHOLE_WARP = 1 << 5;
@@ -22,10 +20,12 @@ export const WHOLE_WARP = 1 << 5;
 export const ATOMIC = 1 << 6;
 /** Where the mask of the cell's bytes begins. */
 export const BYTES_AT = 7;
+/** How many different such bits there are. */
+export const INFOS = 1 << BYTES_AT + 2;
 
 /** Shadow of a memory. Cells are two bytes. */
 export class Shadow {
-  /** {@linkcode ALLOCATED} and {@linkcode INITIALISED}, a bit for each byte. */
+  /** Bits 0 and 1: the bytes are allocated; bits 2 and 3: they are initialised. */
   readonly state: Uint8Array;
   readonly writer: Uint32Array;
   readonly writerInfo: Uint16Array;

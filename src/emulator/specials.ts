@@ -12,15 +12,21 @@ const AXES = ["x", "y", "z"] as const;
 
 /** Coordinate along an axis of a linear index. */
 function along(index: number, [x, y]: readonly number[], axis: number): number {
-  return axis === 0 ? index % x : axis === 1 ? Math.floor(index / x) % y : Math.floor(index / (x * y));
+  return axis === 0
+    ? index % x
+    : axis === 1
+    ? Math.floor(index / x) % y
+    : Math.floor(index / (x * y));
 }
 
 const byAxis = (name: string, of: (axis: number) => Special) =>
   Object.fromEntries(AXES.map((letter, axis) => [`${name}.${letter}`, of(axis)]));
 
 const SPECIALS: Readonly<Record<string, Special>> = {
-  ...byAxis("%tid", (axis) => ({ setting }, { index }, lane) =>
-    along(index * 32 + lane, setting.size, axis)),
+  ...byAxis(
+    "%tid",
+    (axis) => ({ setting }, { index }, lane) => along(index * 32 + lane, setting.size, axis),
+  ),
   ...byAxis("%ntid", (axis) => ({ setting }) => setting.size[axis]),
   ...byAxis("%ctaid", (axis) => ({ setting, linear }) => along(linear, setting.grid, axis)),
   ...byAxis("%nctaid", (axis) => ({ setting }) => setting.grid[axis]),

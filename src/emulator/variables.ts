@@ -66,7 +66,9 @@ function initialiser(cursor: Cursor, type: string, bytes: number): Uint8Array {
     if (cursor.accept("{")) depth++;
     else if (cursor.accept("}")) depth--;
     else if (!cursor.accept(",")) {
-      const value = /^0[fFdD]/.test(cursor.next) ? BigInt(`0x${cursor.take().slice(2)}`) : undefined;
+      const value = /^0[fFdD]/.test(cursor.next)
+        ? BigInt(`0x${cursor.take().slice(2)}`)
+        : undefined;
       if (value === undefined && !/^[-\d]/.test(cursor.next)) {
         throw ptxError(`the initial value "${cursor.next}" is not supported`, line);
       }

@@ -32,14 +32,14 @@ interface Group {
 /** A copy on its way to shared memory. */
 export interface AsyncCopy {
   /** Which group of the warp, counted from 0. */
-  readonly group: number;
-  readonly site: number;
-  readonly mask: number;
-  readonly bytes: number;
+  group: number;
+  site: number;
+  mask: number;
+  bytes: number;
   /** Where to, by lane. */
   readonly to: Uint32Array;
-  /** 32 times `bytes`. */
-  readonly data: Uint8Array;
+  /** 16 bytes for each lane, as words. */
+  readonly data: Int32Array;
 }
 
 /** A warp of a block. */
@@ -73,6 +73,8 @@ export class Warp implements Views {
   /** Copies that were started and not waited for, and how many groups were committed. */
   copies: AsyncCopy[] = [];
   committed = 0;
+  /** Records of copies that have arrived, to be used again. */
+  readonly spare: AsyncCopy[] = [];
   /** Its stretch between barriers in the checker's books. */
   segment = 0;
 
@@ -81,7 +83,11 @@ export class Warp implements Views {
    * @param index Its number
    * @param size Words of its registers (a multiple of 64), and predicates
    */
-  constructor(block: Block, index: number, size: { readonly words: number; readonly predicates: number }) {
+  constructor(
+    block: Block,
+    index: number,
+    size: { readonly words: number; readonly predicates: number },
+  ) {
     this.block = block;
     this.index = index;
     const buffer = new ArrayBuffer(size.words * 4);

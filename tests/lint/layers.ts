@@ -12,6 +12,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   knobs: [],
   formats: ["errors"],
+  // A leaf: PTX and buffers in, a report out.
+  emulator: ["errors"],
   train: ["formats", "errors"],
   spec: ["errors", "knobs"],
   graph: ["spec", "errors"],
@@ -35,7 +37,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "spec",
     "errors",
   ],
-  cli: ["compile", "build", "spec", "formats", "train", "knobs", "errors"],
+  cli: ["compile", "build", "emulator", "spec", "formats", "train", "knobs", "errors"],
   mod: ["spec"],
 };
 

@@ -65,6 +65,7 @@ function comparison(site: Site, first: number): (warp: Warp) => number {
     site.fail("this comparison is not known");
   const width: Width = bytesOf(type) === 8 ? 64 : 32;
   const scale = width === 64 ? 2 : 1;
+  if (bytesOf(type) === 1) return site.fail("this width is not known");
   const test = ORDERED[word];
   if (width === 64 && type !== "f64") {
     const signed = type === "s64";

@@ -8,10 +8,10 @@ import {
   bf16OfBits,
   bitsOf,
   flush,
-  narrow,
   NARROW,
-  type Rounding,
+  narrow,
   roundEven,
+  type Rounding,
   roundTo32,
   saturate,
 } from "../rounding.ts";
@@ -137,7 +137,8 @@ function reader(type: string): { readonly view: View; readonly value: (x: number
 
 function floatToInteger(site: Site): Execute {
   const [to, from] = site.types;
-  const mode = Object.keys(WHOLE).find((word) => site.has(word)) ?? site.fail("no rounding is given");
+  const mode = Object.keys(WHOLE).find((word) => site.has(word)) ??
+    site.fail("no rounding is given");
   const { view, value } = reader(from);
   const whole = WHOLE[mode];
   const ftz = site.has("ftz") && from === "f32";
@@ -184,7 +185,9 @@ function integerToFloat(site: Site): Execute {
     const op = mode === "rn" ? extend : (x: number) => roundTo32(extend(x), 0, mode);
     return convert(site, op, { to, from: "i32" });
   }
-  if (mode !== "rn" || (to !== "f16" && to !== "bf16")) return site.fail("this rounding is not known");
+  if (mode !== "rn" || (to !== "f16" && to !== "bf16")) {
+    return site.fail("this rounding is not known");
+  }
   const { nearest } = NARROW[to];
   return convert(site, (x: number) => nearest(extend(x), 0), { to: "i32", from: "i32" });
 }
@@ -231,7 +234,9 @@ function packedCvt(site: Site, to: string): Execute {
 }
 
 function pack(round: (x: number) => number, relu: boolean): (a: number, b: number) => number {
-  if (relu) return (a, b) => round(a > 0 || a !== a ? a : 0) << 16 | round(b > 0 || b !== b ? b : 0);
+  if (relu) {
+    return (a, b) => round(a > 0 || a !== a ? a : 0) << 16 | round(b > 0 || b !== b ? b : 0);
+  }
   return (a, b) => round(a) << 16 | round(b);
 }
 

@@ -7,11 +7,12 @@
  */
 import type { Access } from "../checker.ts";
 import type { Execute } from "../lanes.ts";
+import type { Memory } from "../memory.ts";
 import type { Site } from "../operands.ts";
 import type { AsyncCopy, Warp } from "../warp.ts";
 import type { Family } from "./decoder.ts";
 import { approach } from "./memory.ts";
-import { ADDRESSES, addressOf } from "./space.ts";
+import { type Address, ADDRESSES, addressOf } from "./space.ts";
 
 function cp(site: Site): Execute {
   const { parts } = site.instruction;
@@ -35,19 +36,35 @@ function start(site: Site): Execute {
   const write = { site: site.pc, bytes, align: bytes, kind: "write", pending: true } as const;
   return (warp) => {
     const whole = warp.mask;
-    const data = new Uint8Array(32 * bytes);
-    const sizes = sizesOf(warp, { bytes, given, skip });
-    fetch(warp, { from, bytes, sizes, data, site: site.pc });
+    const copy = warp.spare.pop() ?? newCopy();
+    takeSizes(warp, { bytes, given, skip });
+    fetch(warp, { from, bytes, data: copy.data, site: site.pc });
     warp.mask = whole;
     const { memory, lanes } = approach(warp, to, { ...write, space: "shared" });
-    for (let i = 0; i < 32; i++) {
-      if ((lanes >>> i & 1) !== 0) memory.u8.fill(0xff, ADDRESSES[i], ADDRESSES[i] + bytes);
-    }
-    warp.copies.push({
-      ...{ group: warp.committed, site: site.pc, mask: lanes, bytes, data },
-      to: ADDRESSES.slice(),
-    });
+    poison(memory.i32, lanes, bytes);
+    copy.group = warp.committed;
+    copy.site = site.pc;
+    copy.mask = lanes;
+    copy.bytes = bytes;
+    copy.to.set(ADDRESSES);
+    warp.copies.push(copy);
   };
+}
+
+const WORDS = 4;
+
+function newCopy(): AsyncCopy {
+  const data = new Int32Array(32 * WORDS);
+  return { group: 0, site: 0, mask: 0, bytes: 0, to: new Uint32Array(32), data };
+}
+
+/** The destination is NaN until the copy arrives. */
+function poison(shared: Int32Array, lanes: number, bytes: number): void {
+  for (let i = 0; i < 32; i++) {
+    if ((lanes >>> i & 1) === 0) continue;
+    const at = ADDRESSES[i] >>> 2;
+    for (let k = 0; k < bytes / 4; k++) shared[at + k] = -1;
+  }
 }
 
 function isPredicate(site: Site): boolean {
@@ -55,51 +72,62 @@ function isPredicate(site: Site): boolean {
   return operand.kind === "register" && operand.register.type === "pred";
 }
 
-/** Bytes that each lane reads: the rest of the destination becomes 0. */
-function sizesOf(
+/** Bytes that each lane of the copy that starts reads: the rest of its destination becomes 0. */
+const SIZES = new Uint8Array(32);
+
+function takeSizes(
   warp: Warp,
   { bytes, given, skip }: {
     readonly bytes: number;
     readonly given: number | undefined;
     readonly skip: { readonly index: number; readonly flip: number } | undefined;
   },
-): Uint8Array {
-  const sizes = new Uint8Array(32).fill(bytes);
+): void {
+  SIZES.fill(bytes);
   for (let i = 0; i < 32; i++) {
-    if (given !== undefined) sizes[i] = Math.min(bytes, warp.u32[given + i]);
-    if (skip !== undefined && ((warp.p[skip.index] ^ skip.flip) >>> i & 1) !== 0) sizes[i] = 0;
+    if (given !== undefined) SIZES[i] = Math.min(bytes, warp.u32[given + i]);
+    if (skip !== undefined && ((warp.p[skip.index] ^ skip.flip) >>> i & 1) !== 0) SIZES[i] = 0;
   }
-  return sizes;
 }
 
 /** Reads the source; lanes of the same size go together, which is one go but at ragged edges. */
 function fetch(
   warp: Warp,
-  { from, bytes, sizes, data, site }: {
-    readonly from: ReturnType<typeof addressOf>;
+  { from, bytes, data, site }: {
+    readonly from: Address;
     readonly bytes: number;
-    readonly sizes: Uint8Array;
-    readonly data: Uint8Array;
+    readonly data: Int32Array;
     readonly site: number;
   },
 ): void {
-  const whole = warp.mask;
-  let left = whole;
+  data.fill(0);
+  let left = warp.mask;
   while (left !== 0) {
-    const size = sizes[31 - Math.clz32(left & -left)];
+    const size = SIZES[31 - Math.clz32(left & -left)];
     let same = 0;
-    for (let i = 0; i < 32; i++) if ((left >>> i & 1) !== 0 && sizes[i] === size) same |= 1 << i;
+    for (let i = 0; i < 32; i++) if ((left >>> i & 1) !== 0 && SIZES[i] === size) same |= 1 << i;
     left &= ~same;
     if (size === 0) continue;
     warp.mask = same;
     // The address must be aligned to the copy, whatever is read of it.
     const access = { site, space: "global", bytes: size, align: bytes, kind: "read" } as const;
     const { memory, lanes } = approach(warp, from, access);
-    for (let i = 0; i < 32; i++) {
-      if ((lanes >>> i & 1) === 0) continue;
-      const at = ADDRESSES[i];
-      for (let k = 0; k < size; k++) data[i * bytes + k] = memory.u8[at + k];
-    }
+    read(memory, lanes, { size, data });
+  }
+}
+
+function read(
+  memory: Memory,
+  lanes: number,
+  { size, data }: { readonly size: number; readonly data: Int32Array },
+): void {
+  const { i32, u8 } = memory;
+  const words = size >> 2;
+  for (let i = 0; i < 32; i++) {
+    if ((lanes >>> i & 1) === 0) continue;
+    const at = ADDRESSES[i];
+    for (let k = 0; k < words; k++) data[i * WORDS + k] = i32[(at >>> 2) + k];
+    for (let k = words * 4; k < size; k++) data[i * WORDS + (k >> 2)] |= u8[at + k] << 8 * (k & 3);
   }
 }
 
@@ -129,26 +157,28 @@ function waitAll(site: number): Execute {
   };
 }
 
-/** Delivers the copies of groups below a number. */
+/** Delivers the copies of groups below a number; groups arrive in the order in which they were started. */
 function deliver(warp: Warp, below: number): void {
-  const { copies, block } = warp;
-  if (copies.length === 0) return;
-  warp.copies = copies.filter(({ group }) => group >= below);
-  for (const copy of copies) {
-    if (copy.group >= below) continue;
+  const { copies, block, spare } = warp;
+  let arrived = 0;
+  while (arrived < copies.length && copies[arrived].group < below) {
+    const copy = copies[arrived++];
     if (block.checker !== undefined) {
       const { site, bytes } = copy;
       const access: Access = { site, space: "shared", bytes, align: bytes, kind: "write" };
       block.checker.check(warp, access, copy.to, copy.mask);
     }
-    land(copy, block.shared.u8);
+    land(copy, block.shared.i32);
+    spare.push(copy);
   }
+  copies.splice(0, arrived);
 }
 
-function land({ mask, to, bytes, data }: AsyncCopy, shared: Uint8Array): void {
+function land({ mask, to, bytes, data }: AsyncCopy, shared: Int32Array): void {
   for (let i = 0; i < 32; i++) {
     if ((mask >>> i & 1) === 0) continue;
-    for (let k = 0; k < bytes; k++) shared[to[i] + k] = data[i * bytes + k];
+    const at = to[i] >>> 2;
+    for (let k = 0; k < bytes / 4; k++) shared[at + k] = data[i * WORDS + k];
   }
 }
 

@@ -97,7 +97,8 @@ export function float(site: Site): Execute {
     return run(site, make(mode as Rounding), `${name}.${mode}`);
   }
   const keys = [[name, ...modes].join(".")];
-  const op = find(UNARY, keys)?.value ?? find(BINARY, keys)?.value ?? find(TERNARY, keys)?.value[type];
+  const op = find(UNARY, keys)?.value ?? find(BINARY, keys)?.value ??
+    find(TERNARY, keys)?.value[type];
   return op === undefined ? site.fail("this form is not known") : run(site, op, keys[0]);
 }
 

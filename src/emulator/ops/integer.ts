@@ -36,6 +36,7 @@ export function integer(site: Site): Execute {
   const { name } = site.instruction;
   if (site.has("wide")) return wideProduct(site);
   const bytes = bytesOf(site.type);
+  if (bytes === 1) return site.fail("this width is not known");
   if (bytes === 8) return name === "bfe" || name === "bfi" ? field64(site) : integer64(site);
   return bytes === 2 ? integer16(site) : integer32(site);
 }

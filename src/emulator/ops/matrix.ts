@@ -19,14 +19,13 @@
 import type { Execute } from "../lanes.ts";
 import type { Site } from "../operands.ts";
 import { NARROW } from "../rounding.ts";
-import type { Warp } from "../warp.ts";
 import type { Family } from "./decoder.ts";
 import { approach } from "./memory.ts";
 import { ADDRESSES, addressOf } from "./space.ts";
 
 const ROWS = 16;
 const COLUMNS = 8;
-/** Depth of the longest product; shorter ones are filled up with zeros. */
+/** Depth of the longest product: elements from one row of A, or column of B, to the next. */
 const DEPTH = 16;
 
 /** Operands of the product that runs, A row by row and B column by column. */
@@ -41,13 +40,25 @@ function places(rows: number, of: (lane: number, index: number) => number): Int3
 }
 
 /** First of two neighbours: register r of A is row g (+8 for odd r), columns 2t (+8 from r = 2). */
-const HALVES_A = places(4, (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + 2 * (lane & 3) + 8 * (r >> 1));
+const HALVES_A = places(
+  4,
+  (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + 2 * (lane & 3) + 8 * (r >> 1),
+);
 const HALVES_B = places(2, (lane, r) => (lane >> 2) * DEPTH + 2 * (lane & 3) + 8 * r);
-const WORDS_A = places(4, (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + (lane & 3) + 4 * (r >> 1));
+const WORDS_A = places(
+  4,
+  (lane, r) => ((lane >> 2) + 8 * (r & 1)) * DEPTH + (lane & 3) + 4 * (r >> 1),
+);
 const WORDS_B = places(2, (lane, r) => (lane >> 2) * DEPTH + (lane & 3) + 4 * r);
 
 /** Puts a register's elements into A or B. */
-type Unpack = (words: Int32Array, row: number, to: Float64Array, place: Int32Array, at: number) => void;
+type Unpack = (
+  words: Int32Array,
+  row: number,
+  to: Float64Array,
+  place: Int32Array,
+  at: number,
+) => void;
 
 const halvesBf16: Unpack = (words, row, to, place, at) => {
   for (let i = 0; i < 32; i++) {
@@ -84,15 +95,16 @@ const UNPACK: Readonly<Record<string, Unpack>> = {
   tf32: wordsTf32,
 };
 
-/** Registers of A and B by shape and type. */
-const SHAPES: Readonly<Record<string, { readonly a: number; readonly b: number }>> = {
-  "m16n8k16 bf16": { a: 4, b: 2 },
-  "m16n8k16 f16": { a: 4, b: 2 },
-  "m16n8k8 bf16": { a: 2, b: 1 },
-  "m16n8k8 f16": { a: 2, b: 1 },
-  "m16n8k8 tf32": { a: 4, b: 2 },
-  "m16n8k4 tf32": { a: 2, b: 1 },
-};
+/** Registers of A and B, and the depth, by shape and type. */
+const SHAPES: Readonly<Record<string, { readonly a: number; readonly b: number; depth: number }>> =
+  {
+    "m16n8k16 bf16": { a: 4, b: 2, depth: 16 },
+    "m16n8k16 f16": { a: 4, b: 2, depth: 16 },
+    "m16n8k8 bf16": { a: 2, b: 1, depth: 8 },
+    "m16n8k8 f16": { a: 2, b: 1, depth: 8 },
+    "m16n8k8 tf32": { a: 4, b: 2, depth: 8 },
+    "m16n8k4 tf32": { a: 2, b: 1, depth: 4 },
+  };
 
 /** `mma.sync.aligned.SHAPE.row.col.f32.TYPE.TYPE.f32 d, a, b, c` */
 function mma(site: Site): Execute {
@@ -108,48 +120,53 @@ function mma(site: Site): Execute {
   };
   const rowsA = rows(1, registers.a);
   const rowsB = rows(2, registers.b);
-  const from = rows(3, 4);
-  const to = site.items(0).map((item) => site.targetOf(item, 32));
+  const from = Int32Array.from(rows(3, 4));
+  const to = Int32Array.from(site.items(0), (item) => site.targetOf(item, 32));
   if (to.length !== 4) return site.fail("the destination must have 4 registers");
   const unpack = UNPACK[type];
   const [placeA, placeB] = type === "tf32" ? [WORDS_A, WORDS_B] : [HALVES_A, HALVES_B];
-  const isShort = registers.a * registers.b < 8 || type === "tf32";
+  const product = { to, from, depth: registers.depth };
   return (warp) => {
-    if (isShort) {
-      A.fill(0);
-      B.fill(0);
-    }
     for (let r = 0; r < rowsA.length; r++) unpack(warp.i32, rowsA[r], A, placeA, 32 * r);
     for (let r = 0; r < rowsB.length; r++) unpack(warp.i32, rowsB[r], B, placeB, 32 * r);
-    multiply(warp.f32, to, from);
+    multiply(warp.f32, product);
   };
 }
 
+/** Registers of the product that runs, and its depth. */
+interface Product {
+  readonly to: Int32Array;
+  readonly from: Int32Array;
+  readonly depth: number;
+}
+
 /**
- * D = A B + C, a row of A at a time held in variables: one load for each product.
+ * D = A B + C. Each lane's four elements are two rows by two columns: four products for four loads.
  * @param f32 Registers
- * @param to Rows of D
- * @param from Rows of C
+ * @param product Rows of D and C
  */
-function multiply(f32: Float32Array, to: readonly number[], from: readonly number[]): void {
-  for (let row = 0; row < ROWS; row++) {
-    const a = row * DEPTH;
-    const [a0, a1, a2, a3] = [A[a], A[a + 1], A[a + 2], A[a + 3]];
-    const [a4, a5, a6, a7] = [A[a + 4], A[a + 5], A[a + 6], A[a + 7]];
-    const [a8, a9, a10, a11] = [A[a + 8], A[a + 9], A[a + 10], A[a + 11]];
-    const [a12, a13, a14, a15] = [A[a + 12], A[a + 13], A[a + 14], A[a + 15]];
-    const lane = (row & 7) * 4;
-    const half = row >> 3 << 1;
-    for (let column = 0; column < COLUMNS; column++) {
-      const b = column * DEPTH;
-      const low = a0 * B[b] + a1 * B[b + 1] + (a2 * B[b + 2] + a3 * B[b + 3]) +
-        (a4 * B[b + 4] + a5 * B[b + 5] + (a6 * B[b + 6] + a7 * B[b + 7]));
-      const high = a8 * B[b + 8] + a9 * B[b + 9] + (a10 * B[b + 10] + a11 * B[b + 11]) +
-        (a12 * B[b + 12] + a13 * B[b + 13] + (a14 * B[b + 14] + a15 * B[b + 15]));
-      const register = half + (column & 1);
-      const at = lane + (column >> 1);
-      f32[to[register] + at] = f32[from[register] + at] + (low + high);
+function multiply(f32: Float32Array, { to, from, depth }: Product): void {
+  for (let lane = 0; lane < 32; lane++) {
+    const a = (lane >> 2) * DEPTH;
+    const b = (lane & 3) * 2 * DEPTH;
+    let c0 = 0;
+    let c1 = 0;
+    let c2 = 0;
+    let c3 = 0;
+    for (let k = 0; k < depth; k++) {
+      const upper = A[a + k];
+      const lower = A[a + 8 * DEPTH + k];
+      const left = B[b + k];
+      const right = B[b + DEPTH + k];
+      c0 += upper * left;
+      c1 += upper * right;
+      c2 += lower * left;
+      c3 += lower * right;
     }
+    f32[to[0] + lane] = f32[from[0] + lane] + c0;
+    f32[to[1] + lane] = f32[from[1] + lane] + c1;
+    f32[to[2] + lane] = f32[from[2] + lane] + c2;
+    f32[to[3] + lane] = f32[from[3] + lane] + c3;
   }
 }
 
@@ -164,26 +181,26 @@ interface Moved {
 }
 
 function shapeOf(site: Site): Moved {
-  const count = { x1: 1, x2: 2, x4: 4 }[site.instruction.parts.find((p) => /^x[124]$/.test(p)) ?? ""];
+  const count =
+    { x1: 1, x2: 2, x4: 4 }[site.instruction.parts.find((p) => /^x[124]$/.test(p)) ?? ""];
   if (count === undefined || !site.has("m8n8") || site.type !== "b16") {
     return site.fail("this shape is not known");
   }
   return { count, trans: site.has("trans") };
 }
 
-/** Byte offset of an element from the start of the row that a lane of matrix m gave. */
-function element(lane: number, k: number, trans: boolean): { readonly row: number; readonly at: number } {
-  const [g, two] = [lane >> 2, 2 * (lane & 3) + k];
-  return trans ? { row: two, at: 2 * g } : { row: g, at: 2 * two };
+/** Which row of a matrix an element of a lane is in, and where in the row, in bytes. */
+interface Elements {
+  readonly row: Int32Array;
+  readonly at: Int32Array;
 }
 
-/** Runs with other lanes than the instruction's own. */
-function among<T>(warp: Warp, lanes: number, run: () => T): T {
-  const { mask } = warp;
-  warp.mask = lanes;
-  const result = run();
-  warp.mask = mask;
-  return result;
+/** Elements of the lower (k = 0) or upper half of each lane's register. */
+function elements(k: number, trans: boolean): Elements {
+  const group = Int32Array.from({ length: 32 }, (_, lane) => lane >> 2);
+  const two = Int32Array.from({ length: 32 }, (_, lane) => 2 * (lane & 3) + k);
+  const [row, column] = trans ? [two, group] : [group, two];
+  return { row, at: column.map((c) => 2 * c) };
 }
 
 function ldmatrix(site: Site): Execute {
@@ -194,22 +211,29 @@ function ldmatrix(site: Site): Execute {
   const row = { site: site.pc, bytes: 16, align: 16, wholeWarp: true };
   const access = { ...row, space: "shared", kind: "read" } as const;
   const lanes = addressLanes(count);
-  const [first, second] = [0, 1].map((k) =>
-    Array.from({ length: 32 }, (_, lane) => element(lane, k, trans))
-  );
+  const low = elements(0, trans);
+  const high = elements(1, trans);
   return (warp) => {
-    const { memory } = among(warp, lanes, () => approach(warp, address, access));
-    const { u16 } = memory;
-    for (let m = 0; m < count; m++) {
-      const d = to[m];
-      for (let i = 0; i < 32; i++) {
-        const [one, two] = [first[i], second[i]];
-        const low = u16[ADDRESSES[8 * m + one.row] + one.at >>> 1];
-        const high = u16[ADDRESSES[8 * m + two.row] + two.at >>> 1];
-        warp.i32[d + i] = low | high << 16;
-      }
-    }
+    const whole = warp.mask;
+    warp.mask = lanes;
+    const { memory } = approach(warp, address, access);
+    warp.mask = whole;
+    for (let m = 0; m < count; m++) gather(warp.i32, to[m], memory.u16, { m, low, high });
   };
+}
+
+/** The register of each lane from matrix m. */
+function gather(
+  i32: Int32Array,
+  d: number,
+  u16: Uint16Array,
+  { m, low, high }: { readonly m: number; readonly low: Elements; readonly high: Elements },
+): void {
+  for (let i = 0; i < 32; i++) {
+    const first = u16[ADDRESSES[8 * m + low.row[i]] + low.at[i] >>> 1];
+    const second = u16[ADDRESSES[8 * m + high.row[i]] + high.at[i] >>> 1];
+    i32[d + i] = first | second << 16;
+  }
 }
 
 function stmatrix(site: Site): Execute {
@@ -220,15 +244,18 @@ function stmatrix(site: Site): Execute {
   const row = { site: site.pc, bytes: 16, align: 16 };
   const access = { ...row, space: "shared", kind: "write" } as const;
   const lanes = addressLanes(count);
+  const halves = [elements(0, trans), elements(1, trans)];
   return (warp) => {
-    const { memory } = among(warp, lanes, () => approach(warp, address, access));
+    const whole = warp.mask;
+    warp.mask = lanes;
+    const { memory } = approach(warp, address, access);
+    warp.mask = whole;
     for (let m = 0; m < count; m++) {
-      for (let i = 0; i < 32; i++) {
-        for (let k = 0; k < 2; k++) {
-          const { row, at } = element(i, k, trans);
-          memory.u16[ADDRESSES[8 * m + row] + at >>> 1] = warp.i32[from[m] + i] >>> 16 * k;
+      halves.forEach(({ row, at }, k) => {
+        for (let i = 0; i < 32; i++) {
+          memory.u16[ADDRESSES[8 * m + row[i]] + at[i] >>> 1] = warp.i32[from[m] + i] >>> 16 * k;
         }
-      }
+      });
     }
   };
 }

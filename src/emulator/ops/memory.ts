@@ -10,6 +10,7 @@ import { CLOCKS } from "../specials.ts";
 import { bytesOf, type Operand } from "../syntax.ts";
 import type { Warp } from "../warp.ts";
 import type { Family } from "./decoder.ts";
+import { moveParts } from "./parts.ts";
 import {
   type Address,
   ADDRESSES,
@@ -47,18 +48,22 @@ export function approach(
   if (checker === undefined || space === "param") return { memory, lanes: warp.mask };
   const isShared = space === "shared";
   const lanes = isShared ? warp.mask : inWindow(warp, address, access.site);
+  const judged: Access = { ...access, space: isShared ? "shared" : "global" };
+  const good = checker.check(warp, judged, ADDRESSES, lanes);
   const { site, bytes } = access;
-  if (isShared) checker.counters.shared(site, ADDRESSES, lanes, bytes);
+  if (isShared) checker.counters.shared(site, ADDRESSES, good, bytes);
   else if (space === "global") {
     const direction = access.kind === "read" ? "read" : "write";
-    checker.counters.global(site, direction, { addresses: ADDRESSES, mask: lanes, bytes });
+    checker.counters.global(site, direction, { addresses: ADDRESSES, mask: good, bytes });
   }
-  const judged: Access = { ...access, space: isShared ? "shared" : "global" };
-  return { memory, lanes: checker.check(warp, judged, ADDRESSES, lanes) };
+  return { memory, lanes: good };
 }
 
 /** Local addresses are a thread's own; its part of the warp's memory begins at lane · size. */
-function localLanes(warp: Warp, { site, bytes }: { readonly site: number; readonly bytes: number }): number {
+function localLanes(
+  warp: Warp,
+  { site, bytes }: { readonly site: number; readonly bytes: number },
+): number {
   const size = warp.block.setting.localBytes;
   let lanes = warp.mask;
   for (let i = 0; i < 32; i++) {
@@ -219,9 +224,11 @@ function copy(d: number, a: number, width: Width): Execute {
   const words = width;
   const shift = width === 64 ? 1 : 0;
   return ({ i32, mask }) => {
-    if (mask === -1) i32.copyWithin(d, a, a + words);
+    if (mask === -1) { for (let i = 0; i < words; i++) i32[d + i] = i32[a + i]; }
     else {
-      for (let i = 0; i < words; i++) if ((mask >>> (i >> shift) & 1) !== 0) i32[d + i] = i32[a + i];
+      for (let i = 0; i < words; i++) {
+        if ((mask >>> (i >> shift) & 1) !== 0) i32[d + i] = i32[a + i];
+      }
     }
   };
 }
@@ -257,43 +264,6 @@ function clock(site: Site, name: string): Execute {
       if ((mask >>> i & 1) === 0) continue;
       i32[d + i * step] = name === "%clock_hi" ? 0 : block.ticks;
       if (step === 2) i32[d + 2 * i + 1] = 0;
-    }
-  };
-}
-
-/** `mov.b64 d, {a, b}` and back: parts from the lowest bits on. */
-function moveParts(site: Site): Execute {
-  const total = bytesOf(site.type);
-  const whole = site.items(0).length === 1 ? 0 : 1;
-  const parts = site.items(1 - whole);
-  const size = total / parts.length;
-  if (![1, 2, 4].includes(size)) return site.fail("parts of this size are not known");
-  const wide = total === 8;
-  const width: Width = wide ? 64 : 32;
-  const packs = whole === 0;
-  const row = packs ? site.target(0, width) : site.source(1, width);
-  const rows = parts.map((part) => packs ? site.sourceOf(part, 32) : site.targetOf(part, 32));
-  const mask = size === 4 ? -1 : 2 ** (8 * size) - 1;
-  // Parts are gathered first: a source may be a part of the destination.
-  const words = new Int32Array(2);
-  return ({ i32, mask: lanes }) => {
-    for (let i = 0; i < 32; i++) {
-      if ((lanes >>> i & 1) === 0) continue;
-      const at = row + i * (wide ? 2 : 1);
-      words.fill(0);
-      if (!packs) {
-        words[0] = i32[at];
-        if (wide) words[1] = i32[at + 1];
-      }
-      for (let k = 0; k < rows.length; k++) {
-        const bit = 8 * size * k;
-        if (packs) words[bit >> 5] |= (i32[rows[k] + i] & mask) << (bit & 31);
-        else i32[rows[k] + i] = words[bit >> 5] >>> (bit & 31) & mask;
-      }
-      if (packs) {
-        i32[at] = words[0];
-        if (wide) i32[at + 1] = words[1];
-      }
     }
   };
 }

@@ -76,7 +76,9 @@ export function packed(site: Site): Execute {
 function half({ value, lacks = () => 0 }: Exact, type: "bf16" | "f16"): Op {
   const { values, nearest } = NARROW[type];
   return (a, b, c) => {
-    const [x, y, z] = [values[a], values[b], values[c]];
+    const x = values[a];
+    const y = values[b];
+    const z = values[c];
     return nearest(value(x, y, z), lacks(x, y, z));
   };
 }

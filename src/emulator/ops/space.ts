@@ -3,7 +3,7 @@
  * @module
  */
 import { Halt } from "../findings.ts";
-import { GLOBAL_WINDOW, LOCAL_WINDOW, Memory, SHARED_WINDOW } from "../memory.ts";
+import { GLOBAL_WINDOW, LOCAL_WINDOW, type Memory, SHARED_WINDOW } from "../memory.ts";
 import type { Site } from "../operands.ts";
 import type { Operand } from "../syntax.ts";
 import type { Warp } from "../warp.ts";
@@ -81,7 +81,11 @@ export function genericSpace(warp: Warp, address: Address, site: number): Space 
 /** Reports an address that is in no space. */
 function wild(
   warp: Warp,
-  { address, site, lane }: { readonly address: Address; readonly site: number; readonly lane: number },
+  { address, site, lane }: {
+    readonly address: Address;
+    readonly site: number;
+    readonly lane: number;
+  },
 ): void {
   const high = warp.u32[address.row + lane * address.step + 1];
   const low = warp.u32[address.row + lane * address.step] + address.offset;

@@ -10,7 +10,11 @@ import { countBits } from "./integer32.ts";
 import type { Family } from "./decoder.ts";
 
 /** Lane that a lane reads from, and whether that lane is in range; then its own value stands. */
-type Source = (lane: number, b: number, bounds: { readonly least: number; readonly most: number }) => {
+type Source = (
+  lane: number,
+  b: number,
+  bounds: { readonly least: number; readonly most: number },
+) => {
   readonly from: number;
   readonly inRange: boolean;
 };
@@ -90,13 +94,13 @@ function vote(site: Site): Execute {
     };
   }
   const p = site.predicate(site.operand(0));
-  const [all, any] = [site.has("all"), site.has("any")];
-  if (!all && !any && !site.has("uni")) return site.fail("this vote is not known");
+  const [isAll, isAny] = [site.has("all"), site.has("any")];
+  if (!isAll && !isAny && !site.has("uni")) return site.fail("this vote is not known");
   return (warp) => {
     const { mask } = warp;
     const voters = among(warp) & mask;
     const yes = condition(warp) & voters;
-    const value = all ? yes === voters : any ? yes !== 0 : yes === 0 || yes === voters;
+    const value = isAll ? yes === voters : isAny ? yes !== 0 : yes === 0 || yes === voters;
     warp.p[p] = warp.p[p] & ~mask | (value ? mask : 0);
   };
 }

@@ -52,8 +52,9 @@ __device__ __forceinline__ uint32_t place(int row, int chunk) {
 
 // Copies a tile [64, 32]: 256 chunks, 2 a thread.
 __device__ __forceinline__ void fetch(uint32_t to, const __nv_bfloat16* from, int rows, int K) {
-  for (int i = threadIdx.x; i < kTile * 4; i += kThreads) {
-    const int row = i >> 2, chunk = i & 3;
+#pragma unroll
+  for (int j = 0; j < kTile * 4 / kThreads; j++) {
+    const int i = j * kThreads + threadIdx.x, row = i >> 2, chunk = i & 3;
     const bool there = row < rows;
     copy16(to + place(row, chunk), from + (there ? (size_t)row * K : 0) + chunk * 8, there ? 16 : 0);
   }
