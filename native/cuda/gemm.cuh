@@ -212,7 +212,7 @@ __device__ inline void each_eight(const char* shared, const Visit& visit) {
 #pragma unroll
   for (int i = threadIdx.x; i < T::BM * kChunks; i += T::kThreads) {
     const int row = i / kChunks, chunk = i % kChunks;
-    visit(row, chunk * 8, *reinterpret_cast<const Eight*>(shared + swizzled<kChunks>(row, chunk)));
+    visit(row, chunk * 8, Eight::from(reinterpret_cast<const bf16*>(shared + swizzled<kChunks>(row, chunk))));
   }
 }
 

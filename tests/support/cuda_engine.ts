@@ -4,10 +4,11 @@
  * Every tensor has a buffer of its own, so that an access past its end is found; the plan's placement is proven by verify_plan.
  * @module
  */
-import { renderKernels } from "../../src/emit/kernel_source.ts";
+import { type KernelSource, renderKernels } from "../../src/emit/kernel_source.ts";
 import { Renderer } from "../../src/emit/render.ts";
 import { programInfo } from "../../src/emit/info.ts";
 import {
+  type CounterReport,
   Device,
   type DeviceBuffer,
   type Finding,
@@ -18,7 +19,7 @@ import {
 import { bytesOf, type Graph, type Phase, type Tensor } from "../../src/graph/graph.ts";
 import { constantValues } from "../../src/graph/recipes.ts";
 import { place } from "../../src/passes/place.ts";
-import { select } from "../../src/passes/select.ts";
+import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
 import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { cudaTarget } from "../../src/targets/cuda/mod.ts";
@@ -30,23 +31,29 @@ import type {
   StepSettings,
   WeightSource,
 } from "../../src/train/engine.ts";
-import { ptxOf } from "./nvcc.ts";
+import { ptxOf, withHeaders } from "./nvcc.ts";
 
 /**
  * The cuda plan of a graph.
  * @param graph A graph after the passes, bf16 throughout
- * @param options Description and vocabulary
+ * @param options Description, vocabulary, tuned values
  */
 export function cudaPlan(
   graph: Graph,
-  options: { readonly spec: FineTuneSpec; readonly vocabSize: number },
+  options: {
+    readonly spec: FineTuneSpec;
+    readonly vocabSize: number;
+    readonly choose?: Chooser | undefined;
+  },
 ): Plan {
-  const calls = select(graph, cudaTarget);
+  const { choose = () => undefined } = options;
+  const calls = select(graph, cudaTarget, { choose });
   const placement = place(graph, calls, 1);
   verifyPlan(graph, calls, { ...placement, threads: 1 });
   const { arenaBytes } = placement;
   const info = programInfo(graph, {
-    ...options,
+    spec: options.spec,
+    vocabSize: options.vocabSize,
     target: "cuda",
     arenaBytes,
     source: "",
@@ -60,13 +67,16 @@ export interface Watched {
   readonly kernel: string;
   readonly entry: string;
   readonly findings: readonly Finding[];
+  readonly counters: CounterReport;
   readonly seconds: number;
 }
 
-/** Whether accesses are judged. */
+/** Whether accesses are judged, and faults that a test plants. */
 export interface EmulatedOptions {
   /** Default true. */
   readonly check?: boolean;
+  /** Changes a kernel's source, its headers in it, before it is compiled. */
+  readonly edit?: (source: string) => string;
 }
 
 /**
@@ -78,16 +88,27 @@ export async function openEmulated(
   plan: Plan,
   options: EmulatedOptions = {},
 ): Promise<EmulatedEngine> {
-  const renderer = new Renderer();
-  const { sources, symbolOf } = renderKernels(plan.calls, {
-    isa: plan.target.isa,
-    renderer,
-    target: "cuda",
-  });
+  const { sources, symbolOf } = renderPlan(plan);
   const modules = new Map<string, PtxModule>();
-  const texts = await Promise.all(sources.map(({ source }) => ptxOf(source)));
+  const { edit } = options;
+  const texts = await Promise.all(
+    sources.map(({ source }) => ptxOf(edit === undefined ? source : edit(withHeaders(source)))),
+  );
   sources.forEach(({ symbol }, i) => modules.set(symbol, parse(texts[i])));
   return new EmulatedEngine(plan, { modules, symbolOf, check: options.check ?? true });
+}
+
+/**
+ * The kernels' sources of a plan, each distinct text once.
+ * @param plan A cuda plan
+ */
+export function renderCuda(plan: Plan): readonly KernelSource[] {
+  return renderPlan(plan).sources;
+}
+
+function renderPlan(plan: Plan): ReturnType<typeof renderKernels> {
+  const renderer = new Renderer();
+  return renderKernels(plan.calls, { isa: plan.target.isa, renderer, target: "cuda" });
 }
 
 /** Runs a cuda plan in the emulator. */
@@ -247,6 +268,7 @@ export class EmulatedEngine implements Engine {
         kernel: symbol,
         entry,
         findings: report.findings,
+        counters: report.counters,
         seconds: report.seconds,
       });
     }
