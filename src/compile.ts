@@ -23,15 +23,18 @@ import { resolve } from "./passes/resolve.ts";
 import { select } from "./passes/select.ts";
 import { verifyPlan } from "./passes/verify_plan.ts";
 import type { FineTuneSpec } from "./spec/description.ts";
-import { ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
+import { type IsaName, ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
+import { gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
+import { requireCuda } from "./targets/cuda/limits.ts";
+import { cudaTarget } from "./targets/cuda/mod.ts";
 import type { Plan } from "./targets/plan.ts";
 import {
   interpretedPlacement,
   REFERENCE_MACHINE,
   referenceTarget,
 } from "./targets/reference/target.ts";
-import type { Isa, Machine } from "./targets/target.ts";
+import type { Machine, Target } from "./targets/target.ts";
 import { openChoice } from "./tune/choose.ts";
 
 /** What {@linkcode compile} takes beside the description. */
@@ -48,6 +51,8 @@ export interface CompileOptions {
   readonly emit?: string;
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
+  /** cuda: the GPU that times are predicted for. */
+  readonly gpu?: GpuName;
   /** false: the kernels' defaults, whatever was tuned. Default true. */
   readonly tuned?: boolean;
   /** File of tuned values, where the default one is not meant. */
@@ -82,19 +87,22 @@ export async function compile(
   options: CompileOptions,
 ): Promise<Compiled> {
   const { spec, path } = loaded;
-  const { target: targetName, threads, outDir, weights, build = true } = options;
+  const { target: targetName, outDir, weights, build = true } = options;
+  const threads = targetName === "cpu" ? options.threads : 1;
   const timer = new Timer();
-  const isa = chooseIsa(targetName, options.isa);
+  if (targetName === "cuda" && build) throw cudaIsPlanned();
+  const isa = chooseIsa(options.isa);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(options.emit);
   const graph = runGraphPasses(spec, model.architecture, (pass, graph) => {
     timer.lap(pass);
     after(pass, graph);
-  });
+  }, { passing: targetName === "cuda" ? "bf16" : "f32" });
+  if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
-  const target = interpreted ? referenceTarget : cpuTarget(isa);
-  const choice = interpreted || options.tuned === false
+  const target = targetOf(targetName, isa);
+  const choice = targetName !== "cpu" || options.tuned === false
     ? undefined
     : openChoice(options.database, { isa: target.isa, threads });
   const calls = select(graph, target, choice === undefined ? {} : { choose: choice.choose });
@@ -114,11 +122,11 @@ export async function compile(
     ...placement,
     graph,
     target,
-    threads: interpreted ? 1 : threads,
+    threads,
     calls,
     info,
   };
-  const machine = interpreted ? REFERENCE_MACHINE : await machineOf(target.isa, { threads });
+  const machine = await machineFor(plan, options);
   timer.lap("machine");
   const summary = summarize(plan, machine);
   const text = planText(summary);
@@ -138,6 +146,26 @@ export async function compile(
   };
 }
 
+function targetOf(name: CompileOptions["target"], isa: IsaName): Target {
+  if (name === "cuda") return cudaTarget;
+  return name === "reference" ? referenceTarget : cpuTarget(isa);
+}
+
+async function machineFor({ target }: Plan, options: CompileOptions): Promise<Machine> {
+  if (target.name === "cuda") return gpuMachine(options.gpu ?? "h100");
+  if (target.name === "reference") return REFERENCE_MACHINE;
+  return await machineOf(target.isa, { threads: options.threads });
+}
+
+/** The kernels are there and proven in the emulator; what launches them on a GPU is not. */
+function cudaIsPlanned(): PacacError {
+  return new PacacError("target-unknown", "Cannot build for cuda: this version only plans it", {
+    place: { field: "--target" },
+    remedy:
+      "see the plan with `deno task inspect SPEC --target cuda --gpu h100`; train with --target cpu",
+  });
+}
+
 /**
  * Measures the machine's peak rates now: a shared machine's move from minute to minute.
  * @param isa Name of an instruction set of the cpu target, or `native`
@@ -145,7 +173,7 @@ export async function compile(
  * @throws {PacacError} target-unknown
  */
 export function machineNow(isa: string, threads: number): Promise<Machine> {
-  return machineOf(cpuTarget(chooseIsa("cpu", isa)).isa, { threads, fresh: true });
+  return machineOf(cpuTarget(chooseIsa(isa)).isa, { threads, fresh: true });
 }
 
 class Timer {
@@ -159,17 +187,7 @@ class Timer {
   }
 }
 
-function chooseIsa(target: string, name: string): Isa["name"] & keyof typeof ISAS {
-  if (target === "cuda") {
-    throw new PacacError(
-      "target-unknown",
-      "Cannot compile for cuda: this version has no such target",
-      {
-        place: { field: "--target" },
-        remedy: "use --target cpu, or --target reference for float64 without a compiler",
-      },
-    );
-  }
+function chooseIsa(name: string): IsaName {
   const here = isasOf(cpuInfo());
   if (name === "native") return here[0];
   if (!isIsaName(name)) {

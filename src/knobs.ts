@@ -35,6 +35,12 @@ export const FLAGS = {
     default: "cpu",
     meaning: "What the program runs on",
   },
+  gpu: {
+    flags: "--gpu <name>",
+    choices: ["a100", "h100", "rtx4090", "l40s"],
+    default: "h100",
+    meaning: "GPU that a cuda plan's times are predicted for",
+  },
   isa: {
     flags: "--isa <name>",
     choices: ["native", "avx2", "avx512", "avx512_bf16", "neon", "plain"],

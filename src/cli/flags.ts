@@ -11,6 +11,9 @@ export const option = {
   target: () =>
     new Option(FLAGS.target.flags, FLAGS.target.meaning).choices(FLAGS.target.choices)
       .default(FLAGS.target.default),
+  gpu: () =>
+    new Option(FLAGS.gpu.flags, FLAGS.gpu.meaning).choices(FLAGS.gpu.choices)
+      .default(FLAGS.gpu.default),
   isa: () =>
     new Option(FLAGS.isa.flags, FLAGS.isa.meaning).choices(FLAGS.isa.choices)
       .default(FLAGS.isa.default),
@@ -69,8 +72,7 @@ export const option = {
   exportKind: () =>
     new Option(FLAGS.exportKind.flags, FLAGS.exportKind.meaning)
       .choices(FLAGS.exportKind.choices).makeOptionMandatory(),
-  exportOut: () =>
-    new Option(FLAGS.exportOut.flags, FLAGS.exportOut.meaning).makeOptionMandatory(),
+  exportOut: () => new Option(FLAGS.exportOut.flags, FLAGS.exportOut.meaning).makeOptionMandatory(),
   exportDtype: () =>
     new Option(FLAGS.exportDtype.flags, FLAGS.exportDtype.meaning)
       .choices(FLAGS.exportDtype.choices),

@@ -16,6 +16,7 @@ export function inspectCommand(): PlainCommand {
     .argument("<spec>", "Model description, a .ts file")
     .addOption(option.target())
     .addOption(option.isa())
+    .addOption(option.gpu())
     .addOption(option.threads())
     .addOption(option.weights())
     .addOption(option.database())

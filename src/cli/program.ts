@@ -6,7 +6,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Compiled } from "../compile.ts";
+import type { Compiled, CompileOptions } from "../compile.ts";
 import { PacacError } from "../errors.ts";
 import { resolveModel } from "../formats/model_folder.ts";
 import { userPath } from "../knobs.ts";
@@ -21,6 +21,7 @@ import { aside, duration, note } from "./print.ts";
 export interface CompileFlags {
   readonly target: "cpu" | "cuda" | "reference";
   readonly isa: string;
+  readonly gpu?: NonNullable<CompileOptions["gpu"]>;
   readonly threads?: number | undefined;
   readonly weights?: string | undefined;
   readonly out?: string | undefined;
@@ -66,6 +67,7 @@ export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Prom
       build,
       tuned,
       onProgress: (text) => status.show(text),
+      ...(flags.gpu === undefined ? {} : { gpu: flags.gpu }),
       ...(weights === undefined ? {} : { weights: userPath(weights) }),
       ...(emit === undefined ? {} : { emit }),
       ...(db === undefined ? {} : { database: userPath(db) }),

@@ -34,6 +34,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "build",
     "targets",
     "targets/cpu",
+    "targets/cuda",
     "targets/reference",
     "graph",
     "spec",

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Draft, heads, make, type OpCase } from "../cases/mod.ts";
+import { type Draft, heads, makeCase, type OpCase } from "../cases/mod.ts";
 import { planCases, runCases } from "../support/cuda_cases.ts";
 import { cudaTest, resourcesOf, withHeaders } from "../support/nvcc.ts";
 import { renderCuda } from "../support/cuda_engine.ts";
@@ -173,7 +173,7 @@ const PLANTS: readonly Plant[] = [
 
 /** The case; attention forward has one document, so that all blocks of keys are visited. */
 function drawn(draft: Draft): OpCase {
-  const one = make(draft, 7);
+  const one = makeCase(draft, 7);
   if (draft.op === "attention") one.inputs.start.fill(0);
   return one;
 }

@@ -1,0 +1,49 @@
+/**
+ * What the cuda kernels cannot do, said before a plan is made of it.
+ * @module
+ */
+import { PacacError } from "../../errors.ts";
+import type { Graph, Tensor } from "../../graph/graph.ts";
+
+/** A 16-byte access moves this many bf16. */
+const GROUP = 8;
+
+/** What of a description decides. */
+export interface CudaSettings {
+  readonly adapt: { readonly method: string };
+  readonly train: { readonly storage: string };
+}
+
+/**
+ * Refuses what the kernels cannot do.
+ * @param graph The typed graph
+ * @param spec The description
+ * @throws {PacacError} spec-value
+ */
+export function requireCuda(graph: Graph, { adapt, train }: CudaSettings): void {
+  if (train.storage !== "bf16") {
+    throw refuse("train.storage", `weights are ${train.storage}`, 'set storage: "bf16"');
+  }
+  if (adapt.method !== "paca") {
+    throw refuse("adapt", `the method is ${adapt.method}`, "use paca");
+  }
+  const odd = graph.tensors.find((tensor) => tensor.dtype === "bf16" && !inGroups(tensor));
+  if (odd !== undefined) {
+    throw refuse(
+      "model",
+      `rows of ${odd.name} have ${odd.shape.at(-1)} values`,
+      `rows are moved ${GROUP} values at a time: use widths and ranks that are multiples of ${GROUP}`,
+    );
+  }
+}
+
+function inGroups({ shape }: Tensor): boolean {
+  return shape.length < 2 || (shape.at(-1) ?? 0) % GROUP === 0;
+}
+
+function refuse(field: string, state: string, remedy: string): PacacError {
+  return new PacacError("spec-value", `Cannot plan for cuda: ${state}`, {
+    place: { field },
+    remedy,
+  });
+}
