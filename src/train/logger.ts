@@ -4,7 +4,8 @@
  * A logger of one's own is an object with `log`; whoever loops over a trainer's events calls it.
  * @module
  */
-import { publishText, writeAll } from "../formats/atomic.ts";
+import { dirname } from "node:path";
+import { makeFolder, publishText, writeAll } from "../formats/atomic.ts";
 import { fileSize, withFile } from "../formats/files.ts";
 import type { TrainEvent } from "./events.ts";
 
@@ -23,13 +24,14 @@ export class JsonlLogger implements Logger {
   readonly #file: Deno.FsFile;
 
   /**
-   * Opens a file to append to. Lines of steps that were done again after a crash would come twice: they go first.
+   * Opens a file to append to, in a folder that is made if needed. Lines of steps that were done again after a crash would come twice: they go first.
    * @param path The file
    * @param stepsDone Where the run goes on from; 0 begins a new file
    * @throws {PacacError} io
    */
   constructor(path: string, stepsDone: number) {
     this.#path = path;
+    makeFolder(dirname(path));
     const size = fileSize(path);
     if (size !== undefined) {
       const text = stepsDone === 0 ? "" : withFile(path, () => Deno.readTextFileSync(path));
