@@ -21,7 +21,7 @@ Deno.test("a tuned kernel is kept, known the next time, and taken by compile", a
     const said: string[] = [];
     const tuning = {
       file,
-      seconds: 40,
+      seconds: 90,
       wanted: (kernel: string) => kernel === "lm_head_logits",
       onProgress: (text: string) => said.push(text),
     };
