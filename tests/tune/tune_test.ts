@@ -41,7 +41,13 @@ Deno.test("a tuned kernel is kept, known the next time, and taken by compile", a
 
     const second = await tune(plan, tuning);
     assert.equal(second.calls[0].state, "known");
-    assert.deepEqual(second.calls[0].measured, measured);
+    // The share of the peak may change: the second run measures the machine again.
+    const { gain, seconds, values } = measured;
+    const again = second.calls[0].measured;
+    assert.deepEqual(
+      { gain: again?.gain, seconds: again?.seconds, values: again?.values },
+      { gain, seconds, values },
+    );
 
     // What compile takes need not be better for this: the values are made to differ from the defaults.
     const [entry] = database.entries;
