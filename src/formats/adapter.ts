@@ -99,3 +99,47 @@ export function shiftByBase(
   invariant(base.length === values.length, "Base columns have another size than the update");
   return values.map((value, i) => value + sign * ((base[i] ?? 0) / scale));
 }
+
+/**
+ * Columns of a matrix times a factor.
+ * @param matrix [out, in]
+ * @param indices [r]
+ * @param options in, and the factor
+ * @returns [out, r]
+ */
+export function takeColumns(
+  matrix: ArrayLike<number>,
+  indices: ArrayLike<number>,
+  { inFeatures, factor }: { readonly inFeatures: number; readonly factor: number },
+): Float32Array {
+  const rank = indices.length;
+  const out = matrix.length / inFeatures;
+  const columns = new Float32Array(out * rank);
+  for (let o = 0; o < out; o++) {
+    for (let r = 0; r < rank; r++) {
+      columns[o * rank + r] = matrix[o * inFeatures + indices[r]] * factor;
+    }
+  }
+  return columns;
+}
+
+/**
+ * Adds an update to its weight, in place: W[:, idx] += s·D.
+ * @param weight W [out, in]
+ * @param update idx [r], D [out, r]
+ * @param options in, and s
+ * @returns W
+ */
+export function addColumns(
+  weight: Float32Array,
+  { indices, delta }: { readonly indices: ArrayLike<number>; readonly delta: ArrayLike<number> },
+  { inFeatures, scale }: { readonly inFeatures: number; readonly scale: number },
+): Float32Array {
+  const rank = indices.length;
+  for (let o = 0; o < weight.length / inFeatures; o++) {
+    for (let r = 0; r < rank; r++) {
+      weight[o * inFeatures + indices[r]] += scale * delta[o * rank + r];
+    }
+  }
+  return weight;
+}

@@ -7,9 +7,11 @@
 import { must, PacacError } from "../errors.ts";
 import {
   type AdapterFormat,
+  addColumns,
   type BaseColumns,
   type ModuleToWrite,
   PREFIX,
+  takeColumns,
   TENSORS_FILE,
 } from "./adapter.ts";
 import { readAdapter, readAdapterSettings } from "./adapter_reader.ts";
@@ -97,12 +99,7 @@ function adaptedModules(folder: string, weights: ReadonlyMap<string, TensorInfo>
 function columnsOf(weights: ReadonlyMap<string, TensorInfo>): BaseColumns {
   return (module, indices) => {
     const tensor = must(weights.get(`${module}.weight`), `weight of ${module}`);
-    const [rows, width] = tensor.shape;
-    const values = readFloat32(tensor);
-    return Float32Array.from({ length: rows * indices.length }, (_, i) => {
-      const row = Math.floor(i / indices.length);
-      return values[row * width + indices[i % indices.length]];
-    });
+    return takeColumns(readFloat32(tensor), indices, { inFeatures: tensor.shape[1], factor: 1 });
   };
 }
 
@@ -117,14 +114,8 @@ function mergedBy(
   return (name) => {
     const update = byWeight.get(name);
     if (update === undefined) return undefined;
-    const { indices, delta, outFeatures, inFeatures } = update;
     const values = readFloat32(must(weights.get(name), name));
-    for (let o = 0; o < outFeatures; o++) {
-      indices.forEach((column, j) =>
-        values[o * inFeatures + column] += scale * delta[o * indices.length + j]
-      );
-    }
-    return values;
+    return addColumns(values, update, { inFeatures: update.inFeatures, scale });
   };
 }
 

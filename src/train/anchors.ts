@@ -4,7 +4,8 @@
  * @module
  */
 import type { Engine } from "./engine.ts";
-import { anchorOf, scaleOf, takeColumns } from "./program.ts";
+import { takeColumns } from "../formats/adapter.ts";
+import { anchorOf, scaleOf } from "./program.ts";
 
 /**
  * Fills the anchors from the weights and columns as they are now.

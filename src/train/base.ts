@@ -3,12 +3,11 @@
  * @module
  */
 import { must } from "../errors.ts";
-import type { BaseColumns } from "../formats/adapter.ts";
+import { type BaseColumns, takeColumns } from "../formats/adapter.ts";
 import { type ModelFolder, openWeights, resolveModel } from "../formats/model_folder.ts";
 import { readFloat32 } from "../formats/safetensors.ts";
 import type { TensorInfo } from "../formats/safetensors_header.ts";
 import type { Engine, ProgramInfo } from "./engine.ts";
-import { takeColumns } from "./program.ts";
 
 /** A model's files and the tensors in them. */
 export interface BaseModel {

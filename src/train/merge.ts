@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import { addColumns } from "../formats/adapter.ts";
 import { makeFolder, publishText } from "../formats/atomic.ts";
 import { fromFloat32 } from "../formats/dtype.ts";
 import { fileSize } from "../formats/files.ts";
@@ -11,7 +12,7 @@ import { readFloat32 } from "../formats/safetensors.ts";
 import type { TensorInfo as FileTensor } from "../formats/safetensors_header.ts";
 import { type TensorToWrite, writeSafetensors } from "../formats/safetensors_writer.ts";
 import { openBase } from "./base.ts";
-import type { AdaptedLinear, Engine } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import { floats, modelTensors, scaleOf } from "./program.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -81,21 +82,10 @@ function mergedValues(
   const linear = engine.info.adapted.find(({ weight }) => weight === name);
   if (linear !== undefined) {
     const base = stored === undefined ? floats(engine.read(name)) : readFloat32(stored);
-    return addDelta(base, linear, engine);
+    const indices = engine.read(linear.indices), delta = engine.read(linear.delta);
+    const options = { inFeatures: linear.inFeatures, scale: scaleOf(engine.info) };
+    return addColumns(base, { indices, delta }, options);
   }
   const trained = engine.info.tensors.some((t) => t.name === name && t.role === "parameter");
   return trained ? floats(engine.read(name)) : undefined;
-}
-
-/** W0 [out, in] with W0[:, idx] += s·D, in place. */
-function addDelta(weight: Float32Array, linear: AdaptedLinear, engine: Engine): Float32Array {
-  const { inFeatures, outFeatures } = linear;
-  const delta = engine.read(linear.delta), indices = engine.read(linear.indices);
-  const scale = scaleOf(engine.info), rank = indices.length;
-  for (let o = 0; o < outFeatures; o++) {
-    for (let r = 0; r < rank; r++) {
-      weight[o * inFeatures + indices[r]] += scale * delta[o * rank + r];
-    }
-  }
-  return weight;
 }

@@ -74,29 +74,6 @@ export function checkColumns(indices: ArrayLike<number>, linear: AdaptedLinear):
   }
 }
 
-/**
- * Columns of a matrix times a factor.
- * @param matrix [out, in]
- * @param indices [r]
- * @param options in, and the factor
- * @returns [out, r]
- */
-export function takeColumns(
-  matrix: ArrayLike<number>,
-  indices: ArrayLike<number>,
-  { inFeatures, factor }: { readonly inFeatures: number; readonly factor: number },
-): Float32Array {
-  const rank = indices.length;
-  const out = matrix.length / inFeatures;
-  const columns = new Float32Array(out * rank);
-  for (let o = 0; o < out; o++) {
-    for (let r = 0; r < rank; r++) {
-      columns[o * rank + r] = matrix[o * inFeatures + indices[r]] * factor;
-    }
-  }
-  return columns;
-}
-
 function isFlat(name: string): boolean {
   return FLAT_TENSORS.some((flat) => flat === name);
 }
