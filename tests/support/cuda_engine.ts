@@ -22,6 +22,7 @@ import { place } from "../../src/passes/place.ts";
 import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
 import type { FineTuneSpec } from "../../src/spec/description.ts";
+import { lossScale } from "../../src/targets/reference/engine.ts";
 import { cudaTarget } from "../../src/targets/cuda/mod.ts";
 import type { Plan, PlannedCall } from "../../src/targets/plan.ts";
 import type {
@@ -192,7 +193,7 @@ export class EmulatedEngine implements Engine {
   gradients(batches: readonly Batch[]): Promise<{ loss: number }> {
     const gradients = this.#plan.graph.get("gradients");
     this.write("gradients", new Float32Array(gradients.shape[0]));
-    const scale = this.#scale(batches);
+    const scale = lossScale(batches, this.info.seqLen);
     let loss = 0;
     for (const batch of batches) {
       loss += this.#forward(batch, scale);
@@ -202,7 +203,7 @@ export class EmulatedEngine implements Engine {
   }
 
   forward(batch: Batch): Promise<{ loss: number }> {
-    return Promise.resolve({ loss: this.#forward(batch, this.#scale([batch])) });
+    return Promise.resolve({ loss: this.#forward(batch, lossScale([batch], this.info.seqLen)) });
   }
 
   logits(rows: Int32Array): Promise<Float32Array> {
@@ -272,18 +273,5 @@ export class EmulatedEngine implements Engine {
         seconds: report.seconds,
       });
     }
-  }
-
-  /** 1 / supervised positions: position t counts where t-1 is in its document. */
-  #scale(batches: readonly Batch[]): number {
-    let count = 0;
-    for (const { labels, segmentIds } of batches) {
-      for (let t = 1; t < labels.length; t++) {
-        const inside = t % this.info.seqLen !== 0 && segmentIds[t] >= 0 &&
-          segmentIds[t] === segmentIds[t - 1];
-        if (inside && labels[t] >= 0) count++;
-      }
-    }
-    return count === 0 ? 0 : 1 / count;
   }
 }

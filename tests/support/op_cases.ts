@@ -1,23 +1,34 @@
 /**
- * Op cases as nodes of a graph that the cpu target runs: placed, filled, and judged by their float64 references.
+ * Op cases as nodes of a graph that a target runs: placed, filled, and judged by their float64 references.
  * @module
  */
 import assert from "node:assert/strict";
 import { elements, type Graph, type Tensor } from "../../src/graph/graph.ts";
 import { opOf } from "../../src/ops/mod.ts";
 import { bindDims, shapeOf, type Values } from "../../src/ops/op.ts";
-import type { NativeEngine } from "../../src/train/native_engine.ts";
+import type { Engine } from "../../src/train/engine.ts";
 import type { OpCase } from "../cases/mod.ts";
 import { assertClose } from "./compare.ts";
 
-const TOLERANCE = 2e-5;
-/** What a case of another type is rounded to: half a unit in the last of bf16's 8 bits, and room for sums. */
-const BF16_TOLERANCE = 8e-3;
+/** bf16: half a unit in the last of its 8 bits, and room for sums; gpu: their operands too. */
+const TOLERANCE = { f32: 2e-5, bf16: 8e-3, gpu: 1e-2 } as const;
 /** Operands that may be stored as bf16. */
 const STORED = ["x", "weight", "q", "k", "v", "gate", "up", "x_p", "y", "a", "b"];
 
-/** Type of what may be stored as either. */
-export type Storage = "f32" | "bf16";
+/** Operands that stay float32 on a GPU too, beside vectors and what is added to. */
+const FLOAT = [
+  ...["delta", "bias", "table", "inverse_rms", "lse", "loss_scale", "losses"],
+  ...["hyper", "norm", "logits"],
+];
+
+/** Type of what may be stored as either; `gpu`: bf16 for all but what stays float32 there. */
+export type Storage = "f32" | "bf16" | "gpu";
+
+function dtypeOf(name: string, vector: boolean, storage: Storage): "f32" | "bf16" {
+  if (vector || storage === "f32") return "f32";
+  const stored = storage === "gpu" ? !FLOAT.includes(name) && !added(name) : STORED.includes(name);
+  return stored ? "bf16" : "f32";
+}
 
 /** A batch for the tensors that the engine itself fills. */
 export const BATCH = {
@@ -75,10 +86,10 @@ export function placeCase(
   const dims = bindDims(op, c.shapes, c.attributes);
   const inputs: Record<string, Tensor> = {};
   for (const [name, values] of Object.entries(c.inputs)) {
-    const stored = storage === "bf16" && STORED.includes(name) && c.shapes[name].length > 1;
+    const dtype = dtypeOf(name, c.shapes[name].length === 1, storage);
     inputs[name] = graph.tensor({
       name: `${i}.${name}`,
-      dtype: values instanceof Int32Array ? "i32" : stored ? "bf16" : "f32",
+      dtype: values instanceof Int32Array ? "i32" : dtype,
       shape: c.shapes[name],
       role: "input",
     });
@@ -87,10 +98,9 @@ export function placeCase(
   for (const operand of op.outputs) {
     if (operand.optional && !c.outputs.includes(operand.name)) continue;
     const inPlace = operand.name.replace(/^new_/, "");
-    const stored = storage === "bf16" && ["y", "x_p"].includes(operand.name);
     outputs[operand.name] = inPlace !== operand.name ? inputs[inPlace] : graph.tensor({
       name: `${i}.out.${operand.name}`,
-      dtype: op.types?.[operand.name] ?? (stored ? "bf16" : "f32"),
+      dtype: op.types?.[operand.name] ?? outputType(operand.name, storage),
       shape: shapeOf(operand, dims),
       role: added(operand.name) ? "gradient" : "output",
     });
@@ -106,6 +116,12 @@ export function placeCase(
   return { c, inputs, outputs };
 }
 
+/** On a processor only forward's results are stored; what backward makes passes by in float32. */
+function outputType(name: string, storage: Storage): "f32" | "bf16" {
+  if (storage === "bf16" && !["y", "x_p"].includes(name)) return "f32";
+  return dtypeOf(name, false, storage);
+}
+
 /** Gradients of trained tensors are added to; all else is overwritten. */
 function added(output: string): boolean {
   return ["dweight", "dbias", "ddelta"].includes(output);
@@ -118,19 +134,21 @@ function added(output: string): boolean {
  * @param storage As it was placed
  */
 export function fillCase(
-  engine: NativeEngine,
+  engine: Engine,
   { c, inputs, outputs }: Placed,
   storage: Storage,
 ): void {
   for (const [name, tensor] of Object.entries(outputs)) {
     if (name.startsWith("new_") || tensor.dtype === "i32") continue;
+    // The emulator knows what was never written, and starts it as NaN by itself.
+    if (storage === "gpu" && !added(name)) continue;
     const start = added(name) ? 0.5 : NaN;
     engine.write(tensor.name, new Float32Array(elements(tensor.shape)).fill(start));
   }
   for (const [name, values] of Object.entries(c.inputs)) {
     const plain = values instanceof Int32Array ? values : Float32Array.from(values);
     engine.write(inputs[name].name, plain);
-    if (storage === "bf16" && !(values instanceof Int32Array)) {
+    if (storage !== "f32" && !(values instanceof Int32Array)) {
       values.set(engine.read(inputs[name].name));
     }
   }
@@ -142,7 +160,7 @@ export function fillCase(
  * @param placed The case
  * @param storage As it was placed
  */
-export function judgeCase(engine: NativeEngine, { c, outputs }: Placed, storage: Storage): void {
+export function judgeCase(engine: Engine, { c, outputs }: Placed, storage: Storage): void {
   const op = opOf(c.op);
   const dims = bindDims(op, c.shapes, c.attributes);
   const expected: Record<string, Values> = {};
@@ -157,8 +175,7 @@ export function judgeCase(engine: NativeEngine, { c, outputs }: Placed, storage:
     const found = engine.read(outputs[name].name);
     if (values instanceof Int32Array) assert.deepEqual(found, values, `${c.name}: ${name}`);
     else {
-      const tolerance = storage === "bf16" ? BF16_TOLERANCE : TOLERANCE;
-      assertClose(found, values, { tolerance, what: `${c.name}: ${name}` });
+      assertClose(found, values, { tolerance: TOLERANCE[storage], what: `${c.name}: ${name}` });
     }
   }
 }

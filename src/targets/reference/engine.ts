@@ -75,7 +75,7 @@ export class ReferenceEngine implements Engine {
   /** Forward and backward of all micro-batches. */
   gradients(batches: readonly Batch[]): Promise<{ loss: number }> {
     this.#values("gradients").fill(0);
-    const scale = this.#scale(batches);
+    const scale = lossScale(batches, this.info.seqLen);
     let loss = 0;
     for (const batch of batches) {
       loss += this.#forward(batch, scale);
@@ -86,7 +86,7 @@ export class ReferenceEngine implements Engine {
 
   /** Forward alone. */
   forward(batch: Batch): Promise<{ loss: number }> {
-    return Promise.resolve({ loss: this.#forward(batch, this.#scale([batch])) });
+    return Promise.resolve({ loss: this.#forward(batch, lossScale([batch], this.info.seqLen)) });
   }
 
   /** Logits of some rows of the last forward. */
@@ -120,19 +120,22 @@ export class ReferenceEngine implements Engine {
     this.#interpreter.run("forward");
     return this.#values("loss")[0];
   }
+}
 
-  /** 1 / supervised positions of all micro-batches: position t counts where t-1 is in its document. */
-  #scale(batches: readonly Batch[]): number {
-    let count = 0;
-    for (const { labels, segmentIds } of batches) {
-      for (let t = 1; t < labels.length; t++) {
-        const inside = t % this.info.seqLen !== 0 && segmentIds[t] >= 0 &&
-          segmentIds[t] === segmentIds[t - 1];
-        if (inside && labels[t] >= 0) count++;
-      }
+/**
+ * 1 / supervised positions of all micro-batches, 0 where there is none: position t counts where t-1 is in its document.
+ * @param batches The micro-batches
+ * @param seqLen Tokens of a row
+ */
+export function lossScale(batches: readonly Batch[], seqLen: number): number {
+  let count = 0;
+  for (const { labels, segmentIds } of batches) {
+    for (let t = 1; t < labels.length; t++) {
+      const inside = t % seqLen !== 0 && segmentIds[t] >= 0 && segmentIds[t] === segmentIds[t - 1];
+      if (inside && labels[t] >= 0) count++;
     }
-    return count === 0 ? 0 : 1 / count;
   }
+  return count === 0 ? 0 : 1 / count;
 }
 
 const WIDTH = { F32: 4, BF16: 2, F16: 2 } as const;
