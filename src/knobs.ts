@@ -141,7 +141,14 @@ export const FLAGS = {
     flags: "--warmup <w>",
     meaning: "Steps with a rising rate; a share of all steps where it is below 1",
   },
-  resume: { flags: "--resume <dir>", meaning: "Go on from this run's folder, or checkpoint" },
+  resume: {
+    flags: "--resume <dir>",
+    meaning: "Go on with the run of this folder, with its own flags; or from a checkpoint",
+  },
+  restart: {
+    flags: "--restart",
+    meaning: "Begin anew where the folder holds a run that is not finished",
+  },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },

@@ -27,6 +27,7 @@ export const option = {
   init: () => new Option(FLAGS.init.flags, FLAGS.init.meaning).argParser(whole),
   data: () =>
     new Option(FLAGS.data.flags, FLAGS.data.meaning).argParser(gathered).makeOptionMandatory(),
+  trainData: () => new Option(FLAGS.data.flags, FLAGS.data.meaning).argParser(gathered),
   format: () => new Option(FLAGS.format.flags, FLAGS.format.meaning).choices(FLAGS.format.choices),
   map: () => new Option(FLAGS.map.flags, FLAGS.map.meaning),
   skipBad: () => new Option(FLAGS.skipBad.flags, FLAGS.skipBad.meaning).argParser(whole),
@@ -57,6 +58,7 @@ export const option = {
     new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
   warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
+  restart: () => new Option(FLAGS.restart.flags, FLAGS.restart.meaning).conflicts("resume"),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
   prompt: () => new Option(FLAGS.prompt.flags, FLAGS.prompt.meaning).makeOptionMandatory(),
@@ -122,8 +124,9 @@ export function threadCount(flag: number | undefined): number {
   });
 }
 
-function gathered(text: string, before: string[] = []): string[] {
-  return [...before, text];
+/** Of two parameters, as {@linkcode collect}: the front door tells by it that the flag may come again. */
+function gathered(text: string, before: string[] | undefined): string[] {
+  return [...before ?? [], text];
 }
 
 function count(text: string): number {

@@ -4,7 +4,8 @@
  */
 import { type CommandEntry, run } from "./run.ts";
 
-const COMMANDS: readonly CommandEntry[] = [
+/** All commands, in the order in which `help` lists them. */
+export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "compile",
     summary: "Compile a model description to a native trainer",

@@ -90,3 +90,11 @@ export function percent(share: number): string {
 export function grouped(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
+
+/**
+ * A word as a POSIX shell reads it.
+ * @param word Any text
+ */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -45,7 +45,9 @@ export {
   type RopeScaling,
 } from "./hf_config.ts";
 export { type Environment, processEnvironment } from "./hub_cache.ts";
-export { downloadModel, type DownloadOptions, type DownloadProgress } from "./hub_download.ts";
+export { cachedDataset, type DatasetName, parseDatasetName } from "./hub_dataset.ts";
+export { downloadDataset, downloadModel } from "./hub_download.ts";
+export type { DownloadOptions, DownloadProgress } from "./hub_repository.ts";
 export { type Uploaded, uploadFolder, type UploadOptions } from "./hub_upload.ts";
 export { type MergedModel, writeMerged } from "./merged.ts";
 export {

@@ -9,6 +9,7 @@ import { RowOrder, rowsOfEpoch, takeRows, type TrainingData } from "./data/order
 import { TokenRows } from "./data/token_rows.ts";
 import type { TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
+import { planOf } from "./run_plan.ts";
 import { noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
 import type { RateSchedule } from "./schedule.ts";
 import { Stepper } from "./stepper.ts";
@@ -34,8 +35,10 @@ export interface TrainOptions {
   readonly saveMinutes?: number;
   /** Checkpoints that stay, the newest counted; 1 where it is not said. */
   readonly keep?: number;
-  /** What the data is: kept in checkpoints, and a run that was resumed goes on with the same alone. */
+  /** What the data is: kept in checkpoints with steps and rates, and a run that was resumed goes on with the same alone. */
   readonly identity?: DataIdentity;
+  /** What the validation data is, where it comes from files of its own. */
+  readonly validationIdentity?: DataIdentity;
   /** Evaluations without a lower loss after which the run ends. */
   readonly patience?: number;
   /** Where the checkpoint of the lowest validation loss goes. */
@@ -68,7 +71,13 @@ export async function* train(
   if (validation !== undefined) checkData(validation, "validation", trainer);
   const rowsPerStep = info.batch * info.accumulate;
   const steps = options.steps ?? Math.ceil(rowsOfEpoch(data) / rowsPerStep);
-  if (options.identity !== undefined) takeIdentity(trainer, options.identity);
+  if (options.identity !== undefined) {
+    takeIdentity(trainer, {
+      data: options.identity,
+      validation: options.validationIdentity,
+      plan: planOf(info, { ...options, steps }),
+    });
+  }
   const order = new RowOrder(data, trainer.seed);
   const stepper = new Stepper(trainer, order, { ...options, steps });
   const saving = new Saving(trainer, options);
@@ -84,7 +93,10 @@ export async function* train(
   };
   const began = performance.now();
   let tokens = 0, loss = Number.NaN;
-  while (trainer.stepsDone < steps) {
+  // A run that ended early and goes on with the same patience is at its end still.
+  const ended = stoppedEarly(trainer, options.patience);
+  if (ended !== undefined) yield ended;
+  while (ended === undefined && trainer.stepsDone < steps) {
     if (signal?.aborted) {
       if (checkpoint !== undefined) yield await saving.save(checkpoint);
       yield { type: "interrupted", step: trainer.stepsDone, steps };

@@ -39,6 +39,7 @@ export {
   type PackStrategy,
   parseInput,
   parseMap,
+  pinnedInput,
   requireSameData,
   type Row,
   RowOrder,
@@ -78,7 +79,9 @@ export type {
   StoppedEvent,
   TrainEvent,
 } from "./events.ts";
+export { type FileSample, samplesOf } from "./file_sample.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
+export type { JsonObject } from "./json.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
 export { JsonlLogger, type Logger } from "./logger.ts";
@@ -101,8 +104,23 @@ export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
 export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
-export type { SaveOptions } from "./checkpoint.ts";
+export {
+  type CheckpointProgress,
+  checkpointProgress,
+  removeCheckpoints,
+  type SaveOptions,
+} from "./checkpoint.ts";
+export {
+  type FlagValue,
+  locateRun,
+  readRunFile,
+  type RunFile,
+  type RunPlace,
+  type RunProgram,
+  writeRunFile,
+} from "./run_file.ts";
 export { RunLock } from "./run_lock.ts";
+export type { RunPlan } from "./run_plan.ts";
 export {
   type BestLoss,
   type RunState,

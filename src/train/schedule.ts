@@ -17,6 +17,21 @@ export interface RateSchedule extends Omit<ScheduleSettings, "kind"> {
   readonly warmupSteps?: number;
 }
 
+/**
+ * A description's course with what a run puts in its place.
+ * @param described The model description's
+ * @param given What a run says
+ */
+export function courseOf(
+  described: ScheduleSettings,
+  given: Partial<RateSchedule> = {},
+): RateSchedule {
+  // The floor of a constant rate is the rate itself: another shape would not fall from it.
+  const falls = given.kind !== undefined && given.kind !== "constant";
+  const floor = described.kind === "constant" && falls ? 0 : described.floor;
+  return { ...described, floor, ...given };
+}
+
 /** Share of the steps in which a warm-up-stable-decay schedule falls. */
 const DECAY_SHARE = 0.2;
 

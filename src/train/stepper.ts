@@ -6,7 +6,7 @@ import { PacacError } from "../errors.ts";
 import type { RowOrder, TrainingData } from "./data/order.ts";
 import { TokenRows } from "./data/token_rows.ts";
 import type { SkippedEvent, StepEvent } from "./events.ts";
-import { learningRateAt, type RateSchedule } from "./schedule.ts";
+import { courseOf, learningRateAt, type RateSchedule } from "./schedule.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** What a step takes from the loop's options. */
@@ -77,7 +77,7 @@ export class Stepper {
     const learningRate = learningRateAt(trainer.stepsDone + 1, {
       steps,
       learningRate: this.#options.learningRate ?? info.optimizer.learningRate,
-      schedule: { ...info.schedule, ...this.#options.schedule },
+      schedule: courseOf(info.schedule, this.#options.schedule),
     });
     const batches = Array.from(
       { length: info.accumulate },

@@ -15,6 +15,7 @@ import { saveAdapter } from "./adapter.ts";
 import { type MergeOptions, saveMerged } from "./merge.ts";
 import { refreshAnchors } from "./anchors.ts";
 import { train, type TrainOptions } from "./loop.ts";
+import type { RunPlan } from "./run_plan.ts";
 import type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 import {
   checkColumns,
@@ -44,6 +45,10 @@ export interface TrainerOptions {
 export interface RunState {
   /** What the run is trained on, where that has an identity. */
   readonly data?: DataIdentity;
+  /** What it is validated on, where that is data of its own. */
+  readonly validation?: DataIdentity;
+  /** Its steps and rates, where the data has an identity. */
+  readonly plan?: RunPlan;
   /** The best evaluation so far. */
   readonly best?: BestLoss;
 }

@@ -239,7 +239,7 @@ Deno.test("hub: a hub that is not there, and wrong names, are told", async () =>
   await assertRejects(downloadModel("org/name", gone), "hub-failed", /check the network/);
   const nowhere = options(hub, folder, { HF_ENDPOINT: "ftp://x" });
   await assertRejects(downloadModel("org/name", nowhere), "usage", /HF_ENDPOINT/);
-  await assertRejects(downloadModel("../x", given), "usage", /no name of a model/);
+  await assertRejects(downloadModel("../x", given), "usage", /no name on the hub/);
   for (const revision of ["..", "a/../b", "/x", "", "-f"]) {
     await assertRejects(downloadModel("org/name", { ...given, revision }), "usage", /no revision/);
   }

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { learningRateAt } from "../../src/train/schedule.ts";
+import { courseOf, learningRateAt } from "../../src/train/schedule.ts";
 
 const cosine = { kind: "cosine", warmup: 0.2, floor: 0.1 } as const;
 const constant = { kind: "constant", warmup: 0, floor: 0 } as const;
@@ -57,4 +57,12 @@ Deno.test("learningRateAt() of wsd stays, then falls in a line over the last fif
     (_, i) => learningRateAt(i + 1, { steps: 20, learningRate: 8, schedule }),
   );
   deepEqual(rates, [4, ...Array(15).fill(8), 8, 7, 6, 5]);
+});
+
+Deno.test("courseOf() lets another shape fall from a constant rate, and keeps a floor that was meant", () => {
+  const flat = { kind: "constant", warmup: 0.1, floor: 1 } as const;
+  deepEqual(courseOf(flat), flat);
+  deepEqual(courseOf(flat, { kind: "linear" }), { kind: "linear", warmup: 0.1, floor: 0 });
+  deepEqual(courseOf(flat, { kind: "wsd", floor: 0.5 }), { kind: "wsd", warmup: 0.1, floor: 0.5 });
+  deepEqual(courseOf(cosine, { kind: "linear" }), { kind: "linear", warmup: 0.2, floor: 0.1 });
 });
