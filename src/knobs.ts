@@ -69,7 +69,8 @@ export const FLAGS = {
   },
   data: {
     flags: "--data <path[:weight]>",
-    meaning: "Training data: a file or folder; again for more, each with its weight",
+    meaning: "Training data: a file, a folder, or a cached data set as hf:owner/name:split; " +
+      "again for more, each with its weight",
   },
   format: {
     flags: "--format <name>",
@@ -155,8 +156,9 @@ export const FLAGS = {
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  dataset: { flags: "--dataset", meaning: "The name is a data set's, not a model's" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
-  file: { flags: "--file <name>", meaning: "Only this file of the model" },
+  file: { flags: "--file <name>", meaning: "Only this file" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },
   exportKind: {
     flags: "--to <form>",

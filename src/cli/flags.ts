@@ -68,6 +68,7 @@ export const option = {
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  dataset: () => new Option(FLAGS.dataset.flags, FLAGS.dataset.meaning),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),

@@ -38,7 +38,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "download",
-    summary: "Download a model from the hub into the Hugging Face cache",
+    summary: "Download a model or a data set from the hub into the Hugging Face cache",
     load: async () => (await import("./download.ts")).downloadCommand(),
   },
   {

@@ -194,7 +194,7 @@ function configOf(value: Yaml, fault: () => PacacError): DatasetConfig {
       }
     }
   } else if (files !== undefined && files !== null) add("train", files);
-  else if (prefix !== "") add("", `${prefix}**`);
+  else if (prefix !== "") add("", "**");
   return {
     name: typeof name === "string" ? name : "default",
     isDefault: value.get("default") === "true" || name === "default",

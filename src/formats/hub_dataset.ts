@@ -47,7 +47,8 @@ const MAX_FILES = 100_000;
  * @throws {PacacError} usage
  */
 export function parseDatasetName(text: string): DatasetName {
-  const found = /^(?:hf:)?([^@:]+)(?:@([^:]+))?(?::(?:([^/:]+)\/)?([^/:]*))?$/.exec(text);
+  const bare = text.replace(/^hf:/, "");
+  const found = /^([^@:]+)(?:@([^:]+))?(?::(?:([^/:]+)\/)?([^/:]*))?$/.exec(bare);
   const [, id, revision, config, split] = found ?? [];
   const isRevision = revision === undefined ||
     /^[A-Za-z0-9_][\w.-]*(?:\/[A-Za-z0-9_][\w.-]*)*$/.test(revision);
@@ -202,7 +203,7 @@ function globOf(pattern: string): RegExp {
         ? "[^/]"
         : `\\${part}`,
   );
-  return new RegExp(`^${text}$`, "u");
+  return new RegExp(`^${text}$`);
 }
 
 /** A file that says it is one of five has four others. */
