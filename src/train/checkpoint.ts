@@ -24,7 +24,7 @@ import { refreshAnchors } from "./anchors.ts";
 import type { ProgramInfo, TensorInfo } from "./engine.ts";
 import { checkColumns } from "./program.ts";
 import { SCHEDULES } from "./schedule.ts";
-import type { Trainer } from "./trainer.ts";
+import type { RunState, Trainer } from "./trainer.ts";
 
 const FILE = "checkpoint.json";
 const KEPT = /^checkpoint-(\d+)\.json$/;
@@ -46,8 +46,8 @@ const schema = z.strictObject({
   position: count,
   seed: count,
   state: z.string().regex(STATE),
-  data: dataIdentity.optional(),
-  validation: dataIdentity.optional(),
+  data: dataIdentity.exactOptional(),
+  validation: dataIdentity.exactOptional(),
   plan: z.strictObject({
     steps: count,
     learningRate: z.number(),
@@ -60,8 +60,8 @@ const schema = z.strictObject({
       floor: z.number(),
       warmupSteps: count.exactOptional(),
     }),
-  }).optional(),
-  best: z.strictObject({ loss: z.number(), step: count, since: count }).optional(),
+  }).exactOptional(),
+  best: z.strictObject({ loss: z.number(), step: count, since: count }).exactOptional(),
 });
 
 type Description = z.infer<typeof schema>;
@@ -100,7 +100,7 @@ export function saveCheckpoint(
     position: trainer.position,
     seed: trainer.seed,
     state,
-    ...trainer.run,
+    ...runOf(trainer.run),
   };
   const text = JSON.stringify(description, null, 2) + "\n";
   if (keep > 1) publishText(join(dir, `checkpoint-${trainer.stepsDone}.json`), text);
@@ -195,14 +195,18 @@ export function loadCheckpoint(trainer: Trainer, dir: string): Promise<void> {
   trainer.stepsDone = description.step;
   trainer.position = description.position;
   trainer.seed = description.seed;
-  const { data, validation, plan, best } = description;
-  trainer.run = {
+  trainer.run = runOf(description);
+  return Promise.resolve();
+}
+
+/** Its fields in one order, whatever a run has been through: equal runs have equal files. */
+function runOf({ data, validation, plan, best }: RunState): RunState {
+  return {
     ...(data === undefined ? {} : { data }),
     ...(validation === undefined ? {} : { validation }),
     ...(plan === undefined ? {} : { plan }),
     ...(best === undefined ? {} : { best }),
   };
-  return Promise.resolve();
 }
 
 /** What changes in a run, or is drawn at its beginning. */
