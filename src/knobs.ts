@@ -157,6 +157,13 @@ export const FLAGS = {
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
   dataset: { flags: "--dataset", meaning: "The name is a data set's, not a model's" },
+  repo: {
+    flags: "--repo <org/name>",
+    meaning: "Repository on the hub; made where it is not there",
+  },
+  message: { flags: "--message <text>", meaning: "What the commit says" },
+  public: { flags: "--public", meaning: "A repository that has to be made is public, not private" },
+  dryRun: { flags: "--dry-run", meaning: "Say what would be sent, and send nothing" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
   file: { flags: "--file <name>", meaning: "Only this file" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },

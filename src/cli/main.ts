@@ -42,6 +42,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./download.ts")).downloadCommand(),
   },
   {
+    name: "upload",
+    summary: "Put an adapter or a model on the hub",
+    load: async () => (await import("./upload.ts")).uploadCommand(),
+  },
+  {
     name: "export",
     summary: "Turn an adapter into another form, merged weights or GGUF",
     load: async () => (await import("./export.ts")).exportCommand(),

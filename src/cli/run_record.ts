@@ -47,12 +47,13 @@ export interface RunToRecord {
  * Writes a run's run.json; a run that goes on is held to the one that is there.
  * @param run What was asked for
  * @param read Trainer and data, read, and the number of steps
+ * @returns What was written
  * @throws {PacacError} checkpoint-invalid, where description, weights or data have changed; io
  */
 export async function recordRun(
   run: RunToRecord,
   read: { readonly trainer: Trainer; readonly data: ReadData; readonly steps: number },
-): Promise<void> {
+): Promise<RunFile> {
   const { before, runDir, kept, program, flags } = run;
   const { trainer, data: { identity, validationIdentity }, steps } = read;
   const { "--epochs": _, ...rest } = kept;
@@ -73,7 +74,9 @@ export async function recordRun(
     began: before?.began ?? new Date().toISOString(),
   };
   if (before !== undefined) requireSameRun(before, now);
-  writeRunFile(runDir, before === undefined ? now : { ...now, weights: before.weights });
+  const file = before === undefined ? now : { ...now, weights: before.weights };
+  writeRunFile(runDir, file);
+  return file;
 }
 
 function programOf({ path, program }: RunToRecord, { info }: Trainer): RunProgram {

@@ -14,12 +14,14 @@ import {
   locateRun,
   type RateSchedule,
   rowsOfEpoch,
+  type RunFile,
   RunLock,
   type Trainer,
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
 } from "../train/mod.ts";
+import { cardOf } from "./card.ts";
 import { describeData, type ReadData, readData } from "./data_input.ts";
 import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, note, print, quote } from "./print.ts";
@@ -43,6 +45,8 @@ export interface RunOptions {
   readonly identity?: DataIdentity;
   /** What the validation data is, where it comes from files of its own. */
   readonly validationIdentity?: DataIdentity | undefined;
+  /** What the adapter's card says of the run; little where nothing is given. */
+  readonly record?: RunFile;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** How to go on after an interrupt. */
@@ -81,8 +85,8 @@ export function trainCommand(): PlainCommand {
     note(describeData(data));
     const steps = stepsOf(trainer, data.train, { ...flags, isResumed: run.before !== undefined });
     if (typed.resume === undefined) clearRun(runDir);
-    await recordRun(run, { trainer, data, steps });
-    await trainTo(steps, { run, trainer, data });
+    const record = await recordRun(run, { trainer, data, steps });
+    await trainTo(steps, { run, trainer, data, record });
     if (flags.json !== true) {
       const { weights } = flags;
       note(nextCommand(run.path, { weights, runDir, trainer }));
@@ -137,10 +141,11 @@ interface Loaded {
   readonly run: OpenRun;
   readonly trainer: Trainer;
   readonly data: ReadData;
+  readonly record: RunFile;
 }
 
 /** Trains to the last step; a run that was killed behind it only saves what it was killed before. */
-async function trainTo(steps: number, { run, trainer, data }: Loaded): Promise<void> {
+async function trainTo(steps: number, { run, trainer, data, record }: Loaded): Promise<void> {
   const { flags, runDir } = run;
   const { train, validation, identity, validationIdentity } = data;
   const options: RunOptions = {
@@ -152,6 +157,7 @@ async function trainTo(steps: number, { run, trainer, data }: Loaded): Promise<v
     saving: flags,
     identity,
     validationIdentity,
+    record,
     json: flags.json === true,
     resumeCommand: `deno task train --resume ${quote(runDir)}`,
   };
@@ -240,7 +246,7 @@ interface Saved {
 
 async function saveResult(
   trainer: Trainer,
-  { runDir, adapterFormat }: RunOptions,
+  { runDir, adapterFormat, record }: RunOptions,
 ): Promise<Saved> {
   if (trainer.info.method === "full") {
     const dir = join(runDir, "model");
@@ -248,7 +254,8 @@ async function saveResult(
     return { what: "model", dir };
   }
   const dir = join(runDir, "adapter");
-  await trainer.saveAdapter(dir, { format: adapterFormat });
+  const card = record === undefined ? {} : { card: cardOf(trainer, { runDir, run: record }) };
+  await trainer.saveAdapter(dir, { format: adapterFormat, ...card });
   return { what: "adapter", dir };
 }
 

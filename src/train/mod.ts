@@ -4,6 +4,8 @@
  */
 export type { Place } from "../errors.ts";
 export type { AdapterFormat } from "../formats/adapter.ts";
+export type { CardFacts } from "../formats/model_card.ts";
+export type { SaveAdapterOptions } from "./adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
 export type { BatchCounts } from "./batch.ts";
 export {

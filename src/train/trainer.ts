@@ -10,8 +10,7 @@ import { loadCheckpoint, saveCheckpoint, type SaveOptions } from "./checkpoint.t
 import type { DataIdentity } from "./data/identity.ts";
 import type { Batch, Engine, ProgramInfo, TensorInfo } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
-import type { AdapterFormat } from "../formats/adapter.ts";
-import { saveAdapter } from "./adapter.ts";
+import { saveAdapter, type SaveAdapterOptions } from "./adapter.ts";
 import { type MergeOptions, saveMerged } from "./merge.ts";
 import { refreshAnchors } from "./anchors.ts";
 import { train, type TrainOptions } from "./loop.ts";
@@ -203,11 +202,11 @@ export class Trainer<Table extends TensorTable = TensorTable> {
   /**
    * Writes the adapter as a folder that other tools load.
    * @param dir The folder, made where it is not there
-   * @param options peft 0.22's form, the paper's, or exact LoRA
+   * @param options peft 0.22's form, the paper's, or exact LoRA; what its README.md says
    * @throws {PacacError} io; usage, where the method is not paca
    */
-  async saveAdapter(dir: string, options: { readonly format?: AdapterFormat } = {}): Promise<void> {
-    await this.exclusive(() => saveAdapter(this, dir, options.format ?? "peft"));
+  async saveAdapter(dir: string, options: SaveAdapterOptions = {}): Promise<void> {
+    await this.exclusive(() => saveAdapter(this, dir, options));
   }
 
   /**
