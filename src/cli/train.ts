@@ -80,8 +80,10 @@ export function trainCommand(): PlainCommand {
     const { seqLen } = trainer.info;
     const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
     const data = await readData(run.inputs, { ...flags, tokenizer, seqLen });
-    if (checkpoint !== undefined) await trainer.loadCheckpoint(checkpoint);
-    else if (typed.resume !== undefined) note("the run has no checkpoint yet: it begins anew");
+    if (checkpoint !== undefined) {
+      await trainer.loadCheckpoint(checkpoint);
+      if (run.before !== undefined && trainer.run.data === undefined) throw otherRun(checkpoint);
+    } else if (typed.resume !== undefined) note("the run has no checkpoint yet: it begins anew");
     note(describeData(data));
     const steps = stepsOf(trainer, data.train, { ...flags, isResumed: run.before !== undefined });
     if (typed.resume === undefined) clearRun(runDir);
@@ -134,6 +136,18 @@ function missing(state: string, resume: string | undefined): PacacError {
       ? "write deno task train SPEC --data FILE, or deno task train --resume DIR"
       : "the folder has a checkpoint and no run.json: name SPEC and --data FILE as when it began",
   });
+}
+
+/** A program may save into a run's folder; what it was trained on is not known then. */
+function otherRun(checkpoint: string): PacacError {
+  return new PacacError(
+    "checkpoint-invalid",
+    "Cannot resume: the checkpoint does not say what it was trained on, so it is not of this run",
+    {
+      place: { file: checkpoint },
+      remedy: "remove run.json beside it, and name program and data as when it was written",
+    },
+  );
 }
 
 /** What a run's parts are once all is read. */

@@ -5,19 +5,13 @@
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
 import { PacacError } from "../errors.ts";
-import {
-  fileSize,
-  filesToUpload,
-  isFolder,
-  join,
-  processEnvironment,
-  uploadFolder,
-} from "../formats/mod.ts";
+import { filesToUpload, isFolder, processEnvironment, uploadFolder } from "../formats/mod.ts";
 import { userPath } from "../knobs.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { megabytes, note, print, table } from "./print.ts";
 import { Exit } from "./run.ts";
+import { partOf } from "./run_parts.ts";
 
 /** The command. */
 export function uploadCommand(): PlainCommand {
@@ -57,18 +51,11 @@ export function uploadCommand(): PlainCommand {
 
 /** A run's folder stands for the adapter or the model in it; its checkpoints are nobody else's. */
 function folderOf(path: string): string {
-  if (isUploadable(path)) return path;
-  const inRun = ["adapter", "model"].map((name) => join(path, name)).find(isUploadable);
-  if (inRun !== undefined) return inRun;
+  const found = partOf(path, ["adapter_config.json", "config.json"]);
+  if (found !== undefined) return found;
   const state = isFolder(path) ? "it has no adapter and no model" : "the folder is not there";
   throw new PacacError("usage", `Cannot upload: ${state}`, {
     place: { file: path },
     remedy: "name a folder with adapter_config.json or config.json, or the folder of a run",
   });
-}
-
-function isUploadable(folder: string): boolean {
-  return ["adapter_config.json", "config.json"].some((name) =>
-    fileSize(join(folder, name)) !== undefined
-  );
 }

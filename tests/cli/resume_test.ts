@@ -6,6 +6,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { join } from "node:path";
 import { removeCheckpoints } from "../../src/train/checkpoint.ts";
 import { locateRun, readRunFile } from "../../src/train/run_file.ts";
+import { inRepository } from "../support/paths.ts";
 import { type Outcome, runHere } from "./in_process.ts";
 import { SmallProject } from "./small_project.ts";
 
@@ -176,6 +177,25 @@ Deno.test("a run goes on from its folder alone, and is held to what it began wit
     equal(again.code, 0, again.err);
     equal(checkpointStep(folder), 4);
     deepEqual(adapter(), expected.adapter);
+  });
+
+  await t.step("a checkpoint of another's making in the folder is refused", async () => {
+    const path = join(folder, "checkpoint/checkpoint.json");
+    const before = Deno.readTextFileSync(path);
+    const { data: _, validation: __, plan: ___, ...rest } = JSON.parse(before);
+    Deno.writeTextFileSync(path, JSON.stringify(rest));
+    const { code, err } = await run("train --resume run");
+    equal(code, 1, err);
+    match(err, /does not say what it was trained on/);
+    Deno.writeTextFileSync(path, before);
+  });
+
+  await t.step("export takes the run's folder for its adapter", async () => {
+    const base = inRepository("models/tiny");
+    const { code, err } = await run(`export run --base ${base} --to lora --out lora`);
+    // The adapter is of another model: it was found, and read.
+    equal(code, 1, err);
+    match(err, /run\/adapter/);
   });
 
   await t.step("a folder without a run is refused", async () => {
