@@ -210,3 +210,31 @@ Deno.test("a run goes on from its folder alone, and is held to what it began wit
     deepEqual(locateRun(join(checkpoint, "checkpoint.json")), { runDir: folder, checkpoint });
   });
 });
+
+Deno.test("a run does not go on with other weights than it began with", async () => {
+  using project = new SmallProject("resume-weights");
+  const run = (line: string): Promise<Outcome> => runHere(line.split(" "), project.environment);
+  // A project of its own: within one process, a program's folder holds one program.
+  using other = new SmallProject("resume-weights-base");
+  const spec = Deno.readTextFileSync(other.file("spec.ts"));
+  other.write("spec.ts", spec.replace(/adapt: .*/, "adapt: p.full(),"));
+  for (const seed of [1, 2]) {
+    const made = await run(
+      `train ${
+        other.file("spec.ts")
+      } --target reference --init ${seed} --data data.jsonl --steps 1 ` +
+        `--out base${seed}`,
+    );
+    equal(made.code, 0, made.err);
+  }
+  const begin = "train spec.ts --target reference --weights base1/model --data data.jsonl";
+  const { code, err } = await run(`${begin} --steps 2 --out run`);
+  equal(code, 0, err);
+  const again = await run("train --resume run");
+  equal(again.code, 0, again.err);
+  const name = "model/model.safetensors";
+  Deno.copyFileSync(project.file(`base2/${name}`), project.file(`base1/${name}`));
+  const refused = await run("train --resume run");
+  equal(refused.code, 1, refused.err);
+  match(refused.err, /base1\/model\/model\.safetensors: .*the weights have changed since/);
+});
