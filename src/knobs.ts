@@ -148,6 +148,21 @@ export const FLAGS = {
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  task: {
+    flags: "--task <name>",
+    choices: ["mmlu", "gsm8k"],
+    meaning: "What is asked: options by their letters' logits, or numbers behind ####",
+  },
+  questions: {
+    flags: "--data <path>",
+    meaning: "Questions: a file, or a folder (mmlu: one with folders test and dev)",
+  },
+  shots: {
+    flags: "--shots <n>",
+    meaning: "Answered examples before each question (default: mmlu 5, gsm8k 0)",
+  },
+  limit: { flags: "--limit <n>", meaning: "Questions at most, evenly from all subjects" },
+  subjects: { flags: "--subjects <names>", meaning: "These subjects of mmlu only, as a,b,c" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
   file: { flags: "--file <name>", meaning: "Only this file of the model" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },

@@ -66,6 +66,13 @@ export const option = {
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  task: () =>
+    new Option(FLAGS.task.flags, FLAGS.task.meaning).choices(FLAGS.task.choices)
+      .makeOptionMandatory(),
+  questions: () => new Option(FLAGS.questions.flags, FLAGS.questions.meaning).makeOptionMandatory(),
+  shots: () => new Option(FLAGS.shots.flags, FLAGS.shots.meaning).argParser(whole),
+  limit: () => new Option(FLAGS.limit.flags, FLAGS.limit.meaning).argParser(count),
+  subjects: () => new Option(FLAGS.subjects.flags, FLAGS.subjects.meaning).argParser(names),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
@@ -166,6 +173,13 @@ function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Give a number above 0, up to 1.");
   return value;
+}
+
+/** Names between commas. */
+function names(text: string): string[] {
+  const list = text.split(",").map((name) => name.trim());
+  if (list.includes("")) throw new InvalidArgumentError("Give names with commas between them.");
+  return [...new Set(list)];
 }
 
 function emitted(text: string): string {

@@ -78,6 +78,23 @@ export type {
   StoppedEvent,
   TrainEvent,
 } from "./events.ts";
+export {
+  evaluateGsm8k,
+  evaluateMmlu,
+  type Gsm8kAnswer,
+  type Gsm8kEvaluation,
+  type Gsm8kItem,
+  type Gsm8kOptions,
+  loadGsm8k,
+  loadMmlu,
+  type MmluAnswer,
+  type MmluEvaluation,
+  type MmluItem,
+  type MmluOptions,
+  type QuestionOptions,
+  type Score,
+  scoreOf,
+} from "./evaluate/mod.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
