@@ -139,7 +139,16 @@ export const FLAGS = {
   },
   warmup: {
     flags: "--warmup <w>",
-    meaning: "Steps with a rising rate; a share of all steps where it is below 1",
+    meaning: "Rising rate: steps, a share of all where it is below 1, or epochs as 0.5ep",
+  },
+  decay: {
+    flags: "--decay <d>",
+    meaning: "wsd: falling rate at the end, as --warmup says it (default: 0.2)",
+  },
+  floor: { flags: "--floor <f>", meaning: "Share of the rate that is left at the end" },
+  learningRate: {
+    flags: "--learning-rate <r>",
+    meaning: "The highest rate (default: the description's)",
   },
   resume: { flags: "--resume <dir>", meaning: "Go on from this run's folder, or checkpoint" },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },

@@ -5,6 +5,7 @@
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { environment, FLAGS } from "../knobs.ts";
 import { PacacError } from "../errors.ts";
+import type { ScheduleSpan } from "../train/mod.ts";
 
 /** Builders of options, one for each flag that has values or a default. */
 export const option = {
@@ -55,7 +56,11 @@ export const option = {
   onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
   schedule: () =>
     new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
-  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
+  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(span),
+  decay: () => new Option(FLAGS.decay.flags, FLAGS.decay.meaning).argParser(span),
+  floor: () => new Option(FLAGS.floor.flags, FLAGS.floor.meaning).argParser(upToOne),
+  learningRate: () =>
+    new Option(FLAGS.learningRate.flags, FLAGS.learningRate.meaning).argParser(positive),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
@@ -157,9 +162,26 @@ function minutes(text: string): number {
   return value;
 }
 
-function warmup(text: string): number {
+/** A stretch of a run: `100` steps, the share `0.1` of all, or `0.5ep` of a pass over the data. */
+function span(text: string): ScheduleSpan {
+  const [, epochs] = /^(.*[^\s])ep$/.exec(text) ?? [];
+  if (epochs !== undefined) return { epochs: nonNegative(epochs) };
   const value = nonNegative(text);
-  if (value >= 1) return count(text);
+  return value >= 1 ? { steps: count(text) } : value;
+}
+
+/**
+ * A stretch as its flag is typed.
+ * @param value What the flag came to
+ */
+export function spanText(value: ScheduleSpan): string {
+  if (typeof value === "number") return `${value}`;
+  return "steps" in value ? `${value.steps}` : `${value.epochs}ep`;
+}
+
+function upToOne(text: string): number {
+  const value = nonNegative(text);
+  if (value > 1) throw new InvalidArgumentError("Give a number from 0 to 1.");
   return value;
 }
 

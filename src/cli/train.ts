@@ -13,16 +13,17 @@ import {
   type DataIdentity,
   JsonlLogger,
   loadTokenizer,
-  type RateSchedule,
   rowsOfEpoch,
   RunLock,
+  type ScheduleSettings,
+  type ScheduleSpan,
   type Trainer,
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
 } from "../train/mod.ts";
 import { describeData, readData } from "./data_input.ts";
-import { option } from "./flags.ts";
+import { option, spanText } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, note, print } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
@@ -55,8 +56,11 @@ interface SavingFlags {
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly onNan?: "stop" | "skip" | undefined;
-  readonly schedule?: RateSchedule["kind"] | undefined;
-  readonly warmup?: number | undefined;
+  readonly schedule?: ScheduleSettings["kind"] | undefined;
+  readonly warmup?: ScheduleSpan | undefined;
+  readonly decay?: ScheduleSpan | undefined;
+  readonly floor?: number | undefined;
+  readonly learningRate?: number | undefined;
 }
 
 /** The command. */
@@ -85,6 +89,9 @@ export function trainCommand(): PlainCommand {
     .addOption(option.onNan())
     .addOption(option.schedule())
     .addOption(option.warmup())
+    .addOption(option.decay())
+    .addOption(option.floor())
+    .addOption(option.learningRate())
     .addOption(option.resume())
     .addOption(option.seed())
     .addOption(option.target())
@@ -163,7 +170,8 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
-  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
+  const { schedule, warmup, decay, floor, learningRate } = saving;
   return {
     ...(saveEvery === undefined ? {} : { saveEvery }),
     ...(saveMinutes === undefined ? {} : { saveMinutes }),
@@ -172,8 +180,11 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     ...(patience === undefined ? {} : { patience }),
     schedule: {
       ...(schedule === undefined ? {} : { kind: schedule }),
-      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
+      ...(warmup === undefined ? {} : { warmup }),
+      ...(decay === undefined ? {} : { decay }),
+      ...(floor === undefined ? {} : { floor }),
     },
+    ...(learningRate === undefined ? {} : { learningRate }),
     ...(onNan === undefined ? {} : { onNan }),
   };
 }
@@ -313,7 +324,10 @@ function resumeCommand(
     ["--patience", flags.patience],
     ["--on-nan", flags.onNan],
     ["--schedule", flags.schedule],
-    ["--warmup", flags.warmup],
+    ["--warmup", flags.warmup === undefined ? undefined : spanText(flags.warmup)],
+    ["--decay", flags.decay === undefined ? undefined : spanText(flags.decay)],
+    ["--floor", flags.floor],
+    ["--learning-rate", flags.learningRate],
     ["--seed", flags.seed],
     ["--target", flags.target === "cpu" ? undefined : flags.target],
     ["--isa", flags.isa === "native" ? undefined : flags.isa],

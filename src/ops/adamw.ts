@@ -10,6 +10,21 @@ import { z } from "zod";
 import { f64, maybe, num } from "./access.ts";
 import { type Op, op } from "./op.ts";
 
+/**
+ * The shares of the moments kept a step whose start from 0 is corrected, as hyper's bc = 1 − betaᵗ: AdamW's. Other optimisers
+ * correct nothing, which betas of 0 say.
+ * @param optimizer An optimiser's settings
+ */
+export function decayRates(
+  optimizer:
+    | { readonly kind: "adamw"; readonly beta1: number; readonly beta2: number }
+    | { readonly kind: "lion" | "sgd" },
+): { readonly beta1: number; readonly beta2: number } {
+  if (optimizer.kind !== "adamw") return { beta1: 0, beta2: 0 };
+  const { beta1, beta2 } = optimizer;
+  return { beta1, beta2 };
+}
+
 /** Euclidean norm of all gradients. */
 export const globalNorm: Op = op("global_norm", "gradients[P] -> norm[1]", {
   attributes: z.strictObject({}),

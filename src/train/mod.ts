@@ -60,9 +60,13 @@ export type {
   Batch,
   DType,
   Engine,
+  LionSettings,
+  OptimizerSettings,
   ProgramInfo,
   Role,
   ScheduleSettings,
+  ScheduleSpan,
+  SgdSettings,
   StepSettings,
   TensorInfo,
   WeightSource,
@@ -115,7 +119,13 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
-export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
+export {
+  learningRateAt,
+  planSchedule,
+  type RateSchedule,
+  type RunLength,
+  SCHEDULES,
+} from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 export type { SaveOptions } from "./checkpoint.ts";
