@@ -203,9 +203,10 @@ export const FLAGS = {
   },
   vary: {
     flags: "--vary <what>",
-    choices: ["documents", "supervised"],
+    choices: ["documents", "supervised", "padding"],
     meaning:
-      "Time two workloads in turn: rows of one or of many documents; all or a third supervised",
+      "Time two workloads in turn: one or many documents a row; all or a third supervised; " +
+      "packed or padded rows",
   },
   sweep: {
     flags: "--sweep <what>",
