@@ -140,7 +140,16 @@ export const FLAGS = {
   },
   warmup: {
     flags: "--warmup <w>",
-    meaning: "Steps with a rising rate; a share of all steps where it is below 1",
+    meaning: "Rising rate: steps, a share of all where it is below 1, or epochs as 0.5ep",
+  },
+  decay: {
+    flags: "--decay <d>",
+    meaning: "wsd: falling rate at the end, as --warmup says it (default: 0.2)",
+  },
+  floor: { flags: "--floor <f>", meaning: "Share of the rate that is left at the end" },
+  learningRate: {
+    flags: "--learning-rate <r>",
+    meaning: "The highest rate (default: the description's)",
   },
   resume: {
     flags: "--resume <dir>",
@@ -164,6 +173,21 @@ export const FLAGS = {
   message: { flags: "--message <text>", meaning: "What the commit says" },
   public: { flags: "--public", meaning: "A repository that has to be made is public, not private" },
   dryRun: { flags: "--dry-run", meaning: "Say what would be sent, and send nothing" },
+  task: {
+    flags: "--task <name>",
+    choices: ["mmlu", "gsm8k"],
+    meaning: "What is asked: options by their letters' logits, or numbers behind ####",
+  },
+  questions: {
+    flags: "--data <path>",
+    meaning: "Questions: a file, or a folder (mmlu: one with folders test and dev)",
+  },
+  shots: {
+    flags: "--shots <n>",
+    meaning: "Answered examples before each question (default: mmlu 5, gsm8k 0)",
+  },
+  limit: { flags: "--limit <n>", meaning: "Questions at most, evenly from all subjects" },
+  subjects: { flags: "--subjects <names>", meaning: "These subjects of mmlu only, as a,b,c" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
   file: { flags: "--file <name>", meaning: "Only this file" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },
@@ -195,9 +219,10 @@ export const FLAGS = {
   },
   vary: {
     flags: "--vary <what>",
-    choices: ["documents", "supervised"],
+    choices: ["documents", "supervised", "padding"],
     meaning:
-      "Time two workloads in turn: rows of one or of many documents; all or a third supervised",
+      "Time two workloads in turn: one or many documents a row; all or a third supervised; " +
+      "packed or padded rows",
   },
   sweep: {
     flags: "--sweep <what>",

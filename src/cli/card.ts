@@ -24,7 +24,7 @@ export interface CardSource {
 export function cardOf({ info, stepsDone, run }: Trainer, source: CardSource): CardFacts {
   const { data, flags, program, versions } = source.run;
   const { first, last } = lossesIn(source.runDir);
-  const rate = run.plan?.learningRate ?? info.optimizer.learningRate;
+  const rate = run.plan?.schedule.learningRate ?? info.optimizer.learningRate;
   const kind = run.plan?.schedule.kind ?? info.schedule.kind;
   const rows = `${info.batch * info.accumulate} rows of ${info.seqLen} tokens`;
   return {

@@ -5,6 +5,7 @@
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { environment, FLAGS } from "../knobs.ts";
 import { PacacError } from "../errors.ts";
+import type { ScheduleSpan } from "../train/mod.ts";
 
 /** Builders of options, one for each flag that has values or a default. */
 export const option = {
@@ -56,7 +57,11 @@ export const option = {
   onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
   schedule: () =>
     new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
-  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
+  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(span),
+  decay: () => new Option(FLAGS.decay.flags, FLAGS.decay.meaning).argParser(span),
+  floor: () => new Option(FLAGS.floor.flags, FLAGS.floor.meaning).argParser(upToOne),
+  learningRate: () =>
+    new Option(FLAGS.learningRate.flags, FLAGS.learningRate.meaning).argParser(positive),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
   restart: () => new Option(FLAGS.restart.flags, FLAGS.restart.meaning).conflicts("resume"),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
@@ -73,6 +78,13 @@ export const option = {
   message: () => new Option(FLAGS.message.flags, FLAGS.message.meaning),
   public: () => new Option(FLAGS.public.flags, FLAGS.public.meaning),
   dryRun: () => new Option(FLAGS.dryRun.flags, FLAGS.dryRun.meaning),
+  task: () =>
+    new Option(FLAGS.task.flags, FLAGS.task.meaning).choices(FLAGS.task.choices)
+      .makeOptionMandatory(),
+  questions: () => new Option(FLAGS.questions.flags, FLAGS.questions.meaning).makeOptionMandatory(),
+  shots: () => new Option(FLAGS.shots.flags, FLAGS.shots.meaning).argParser(whole),
+  limit: () => new Option(FLAGS.limit.flags, FLAGS.limit.meaning).argParser(count),
+  subjects: () => new Option(FLAGS.subjects.flags, FLAGS.subjects.meaning).argParser(names),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
@@ -158,9 +170,26 @@ function minutes(text: string): number {
   return value;
 }
 
-function warmup(text: string): number {
+/** A stretch of a run: `100` steps, the share `0.1` of all, or `0.5ep` of a pass over the data. */
+function span(text: string): ScheduleSpan {
+  const [, epochs] = /^(.*[^\s])ep$/.exec(text) ?? [];
+  if (epochs !== undefined) return { epochs: nonNegative(epochs) };
   const value = nonNegative(text);
-  if (value >= 1) return count(text);
+  return value >= 1 ? { steps: count(text) } : value;
+}
+
+/**
+ * A stretch as its flag is typed.
+ * @param value What the flag came to
+ */
+export function spanText(value: ScheduleSpan): string {
+  if (typeof value === "number") return `${value}`;
+  return "steps" in value ? `${value.steps}` : `${value.epochs}ep`;
+}
+
+function upToOne(text: string): number {
+  const value = nonNegative(text);
+  if (value > 1) throw new InvalidArgumentError("Give a number from 0 to 1.");
   return value;
 }
 
@@ -174,6 +203,13 @@ function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Give a number above 0, up to 1.");
   return value;
+}
+
+/** Names between commas. */
+function names(text: string): string[] {
+  const list = text.split(",").map((name) => name.trim());
+  if (list.includes("")) throw new InvalidArgumentError("Give names with commas between them.");
+  return [...new Set(list)];
 }
 
 function emitted(text: string): string {

@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./generate.ts")).generateCommand(),
   },
   {
+    name: "evaluate",
+    summary: "Ask a model the questions of a benchmark, and count the right answers",
+    load: async () => (await import("./evaluate.ts")).evaluateCommand(),
+  },
+  {
     name: "bench",
     summary: "Measure training speed and memory on made-up batches",
     load: async () => (await import("./bench.ts")).benchCommand(),

@@ -8,8 +8,14 @@ import type { Command as PlainCommand, Option } from "commander";
 import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
-import { type FlagValue, pinnedInput, readRunFile, type RunFile } from "../train/mod.ts";
-import { option } from "./flags.ts";
+import {
+  type FlagValue,
+  pinnedInput,
+  readRunFile,
+  type RunFile,
+  type ScheduleSpan,
+} from "../train/mod.ts";
+import { option, spanText } from "./flags.ts";
 import { shareOf } from "./data_input.ts";
 
 /** A run's flags by name, as run.json keeps them. */
@@ -56,6 +62,9 @@ export function trainOptions() {
     .addOption(option.onNan())
     .addOption(option.schedule())
     .addOption(option.warmup())
+    .addOption(option.decay())
+    .addOption(option.floor())
+    .addOption(option.learningRate())
     .addOption(option.resume())
     .addOption(option.restart())
     .addOption(option.seed())
@@ -94,9 +103,14 @@ function textOf({ long, negate }: Option, value: unknown): FlagValue | undefined
   if (Array.isArray(value)) {
     return value.map((one) => long === "--data" ? dataPath(`${one}`) : `${one}`);
   }
-  const text = `${value}`;
+  const text = isSpan(value) ? spanText(value) : `${value}`;
   if (long === "--validation") return shareOf(text) === undefined ? dataPath(text) : text;
   return PATHS.includes(long ?? "") ? userPath(text) : text;
+}
+
+/** The only flags that come to an object. */
+function isSpan(value: unknown): value is ScheduleSpan {
+  return typeof value === "object" && value !== null && ("steps" in value || "epochs" in value);
 }
 
 /** A data set of the hub has a name, which may stand for another commit by the time that the run goes on. */

@@ -12,10 +12,11 @@ import {
   JsonlLogger,
   loadTokenizer,
   locateRun,
-  type RateSchedule,
   rowsOfEpoch,
   type RunFile,
   RunLock,
+  type ScheduleSettings,
+  type ScheduleSpan,
   type Trainer,
   type TrainEvent,
   type TrainingData,
@@ -61,8 +62,11 @@ interface SavingFlags {
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly onNan?: "stop" | "skip" | undefined;
-  readonly schedule?: RateSchedule["kind"] | undefined;
-  readonly warmup?: number | undefined;
+  readonly schedule?: ScheduleSettings["kind"] | undefined;
+  readonly warmup?: ScheduleSpan | undefined;
+  readonly decay?: ScheduleSpan | undefined;
+  readonly floor?: number | undefined;
+  readonly learningRate?: number | undefined;
 }
 
 /** The command. */
@@ -225,7 +229,8 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
-  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
+  const { schedule, warmup, decay, floor, learningRate } = saving;
   return {
     ...(saveEvery === undefined ? {} : { saveEvery }),
     ...(saveMinutes === undefined ? {} : { saveMinutes }),
@@ -234,8 +239,11 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     ...(patience === undefined ? {} : { patience }),
     schedule: {
       ...(schedule === undefined ? {} : { kind: schedule }),
-      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
+      ...(warmup === undefined ? {} : { warmup }),
+      ...(decay === undefined ? {} : { decay }),
+      ...(floor === undefined ? {} : { floor }),
     },
+    ...(learningRate === undefined ? {} : { learningRate }),
     ...(onNan === undefined ? {} : { onNan }),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { invariant, must } from "../errors.ts";
 import { elements, type Phase } from "../graph/graph.ts";
+import { decayRates } from "../ops/adamw.ts";
 import { formatCpp, type Memo } from "./format.ts";
 import { type Section, sectionsOf } from "./layers.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
@@ -192,6 +193,7 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
       invariant(table.find(name) >= 0, `phase ${phase} needs a tensor ${name}`);
     }
   }
+  const { beta1, beta2 } = decayRates(info.optimizer);
   return {
     title: titleOf(plan),
     name: info.name,
@@ -211,8 +213,8 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
     scratch,
     threads: plan.threads,
     seqLen: info.seqLen,
-    beta1: String(info.optimizer.beta1),
-    beta2: String(info.optimizer.beta2),
+    beta1: String(beta1),
+    beta2: String(beta2),
     wellknown: WELLKNOWN.map((name) => ({ name, index: table.find(name) })),
     phases: PHASES.map((phase) => ({ name: phase, present: present(phase) })),
   };

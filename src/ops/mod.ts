@@ -9,11 +9,13 @@ import { attention, attentionBackward } from "./attention.ts";
 import { documents } from "./documents.ts";
 import { embed, embedBackward } from "./embed.ts";
 import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight } from "./linear.ts";
+import { lion } from "./lion.ts";
 import { lmHeadLogits, lmHeadLoss, meanLoss } from "./lm_head.ts";
 import type { Op } from "./op.ts";
 import { pacaLinear, pacaLinearBackwardDelta, pacaLinearBackwardInput } from "./paca_linear.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
 import { rope } from "./rope.ts";
+import { sgd } from "./sgd.ts";
 import { swiglu, swigluBackward } from "./swiglu.ts";
 
 /** Every op, in the order of a step. */
@@ -41,6 +43,8 @@ export const OPS: readonly Op[] = [
   lmHeadLogits,
   globalNorm,
   adamw,
+  lion,
+  sgd,
 ];
 
 const byName = new Map(OPS.map((op) => [op.name, op]));

@@ -49,16 +49,16 @@ const schema = z.strictObject({
   data: dataIdentity.exactOptional(),
   validation: dataIdentity.exactOptional(),
   plan: z.strictObject({
-    steps: count,
-    learningRate: z.number(),
     weightDecay: z.number(),
     maxGradNorm: z.number(),
     accumulate: count,
     schedule: z.strictObject({
       kind: z.enum(SCHEDULES),
-      warmup: z.number(),
+      learningRate: z.number(),
+      steps: count,
+      warmupSteps: count,
+      decaySteps: count,
       floor: z.number(),
-      warmupSteps: count.exactOptional(),
     }),
   }).exactOptional(),
   best: z.strictObject({ loss: z.number(), step: count, since: count }).exactOptional(),
@@ -132,7 +132,7 @@ export function checkpointProgress(dir: string): CheckpointProgress | undefined 
   const { step, plan, best } = parsed.data;
   return {
     step,
-    ...(plan === undefined ? {} : { steps: plan.steps }),
+    ...(plan === undefined ? {} : { steps: plan.schedule.steps }),
     ...(best === undefined ? {} : { since: best.since }),
   };
 }

@@ -2,6 +2,8 @@
  * What the training loop tells: plain data, the same as the lines that `--json` prints.
  * @module
  */
+import type { OptimizerSettings } from "./engine.ts";
+import type { RateSchedule } from "./schedule.ts";
 
 /** The run begins, or goes on. */
 export interface StartEvent {
@@ -21,6 +23,10 @@ export interface StartEvent {
   readonly seqLen: number;
   /** Values that are trained. */
   readonly parameters: number;
+  /** Which optimiser trains them. */
+  readonly optimizer: OptimizerSettings["kind"];
+  /** The learning rate's course, in steps. */
+  readonly schedule: RateSchedule;
 }
 
 /** A step is done. */

@@ -63,9 +63,13 @@ export type {
   Batch,
   DType,
   Engine,
+  LionSettings,
+  OptimizerSettings,
   ProgramInfo,
   Role,
   ScheduleSettings,
+  ScheduleSpan,
+  SgdSettings,
   StepSettings,
   TensorInfo,
   WeightSource,
@@ -82,6 +86,23 @@ export type {
   TrainEvent,
 } from "./events.ts";
 export { type FileSample, samplesOf } from "./file_sample.ts";
+export {
+  evaluateGsm8k,
+  evaluateMmlu,
+  type Gsm8kAnswer,
+  type Gsm8kEvaluation,
+  type Gsm8kItem,
+  type Gsm8kOptions,
+  loadGsm8k,
+  loadMmlu,
+  type MmluAnswer,
+  type MmluEvaluation,
+  type MmluItem,
+  type MmluOptions,
+  type QuestionOptions,
+  type Score,
+  scoreOf,
+} from "./evaluate/mod.ts";
 export { generate, type GenerateOptions } from "./generate.ts";
 export type { JsonObject } from "./json.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
@@ -103,7 +124,13 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
-export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
+export {
+  learningRateAt,
+  planSchedule,
+  type RateSchedule,
+  type RunLength,
+  SCHEDULES,
+} from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 export {

@@ -141,6 +141,23 @@ export const heads = (heads: number, kv_heads: number, head_dim: number, seq_len
   widths: { Q: heads * head_dim, K: kv_heads * head_dim, H: heads },
 });
 
+/** Optimisers with one moment, over so many parameters. */
+export function optimizerDrafts(P: number): Draft[] {
+  const lion = { op: "lion", attributes: { beta1: 0.9, beta2: 0.98 }, extents: { P } };
+  const sgd = (momentum: number, nesterov: boolean) => ({
+    op: "sgd",
+    attributes: { momentum, nesterov },
+    extents: { P },
+  });
+  return [
+    lion,
+    { ...lion, omit: ["anchor"] },
+    sgd(0.9, false),
+    { ...sgd(0.75, true), omit: ["anchor"] },
+    { ...sgd(0, false), omit: ["anchor"] },
+  ];
+}
+
 const SHARP = { ...heads(2, 1, 12, 130).attributes, scale: 60 };
 const GEMM: readonly Extents[] = [
   { T: 1, K: 1, O: 1, R: 1 },
@@ -222,6 +239,7 @@ const DRAFTS: readonly Draft[] = [
   }),
   // Probabilities from 0 to 1: most scores fall below what 2^x can hold.
   { op: "attention", extents: { T: 130, Q: 24, K: 12, H: 2 }, attributes: SHARP, restarts: 0.01 },
+  ...ROWS.flatMap(([T, D]) => optimizerDrafts(T * D)),
 ];
 
 /** All cases; every op has one. */

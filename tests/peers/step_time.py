@@ -106,4 +106,5 @@ def main():
     answer(peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 
-main()
+if __name__ == "__main__":
+    main()

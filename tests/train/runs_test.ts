@@ -112,7 +112,7 @@ Deno.test("a resumed run refuses settings under which its steps would have been 
     [{ maxGradNorm: 0 }, "maxGradNorm"],
     [{ steps: 10 }, "steps"],
     [{ schedule: { kind: "linear" } }, "schedule"],
-    [{ schedule: { warmupSteps: 2 } }, "schedule"],
+    [{ schedule: { warmup: { steps: 2 } } }, "schedule"],
   ];
   for (const [change, field] of cases) {
     const { trainer } = await fresh();

@@ -4,6 +4,7 @@
  */
 import { invariant, PacacError } from "../../errors.ts";
 import type { Graph } from "../../graph/graph.ts";
+import { decayRates } from "../../ops/adamw.ts";
 import type { Batch, Engine, ProgramInfo, StepSettings, WeightSource } from "../../train/engine.ts";
 import { Interpreter } from "./interpret.ts";
 import { interpretedPlacement } from "./target.ts";
@@ -59,7 +60,7 @@ export class ReferenceEngine implements Engine {
     settings: StepSettings,
   ): Promise<{ loss: number; gradNorm: number }> {
     const { loss } = await this.gradients(batches);
-    const { beta1, beta2 } = this.info.optimizer;
+    const { beta1, beta2 } = decayRates(this.info.optimizer);
     const { learningRate, weightDecay, maxGradNorm, step } = settings;
     this.#values("hyper").set([
       learningRate,

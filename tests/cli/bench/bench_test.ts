@@ -44,6 +44,14 @@ Deno.test("made-up batches: documents and the supervised end of each", () => {
   assert.deepEqual(supervised.slice(0, 6), [false, false, false, false, true, true]);
   assert.equal(supervised.filter(Boolean).length, supervised.length / 3);
   assert.notDeepEqual(madeUpBatch(INFO, { number: 1 }).inputIds, whole.inputIds);
+  const padded = madeUpBatch(INFO, { documentTokens: 6, filled: 6 });
+  assert.deepEqual([...padded.segmentIds.slice(0, 8)], [0, 0, 0, 0, 0, 0, -1, -1]);
+  assert.deepEqual([...padded.labels].map((label) => label >= 0).slice(4, 8), [
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 Deno.test("roofline: the nearer bound, and the share of it that was reached", () => {
