@@ -2,7 +2,7 @@
  * What kernels of the cuda target have in common: predicted traffic, launches over rows and elements, and defaults for what most leave out.
  * @module
  */
-import { traffic, workOf } from "../cpu/untuned.ts";
+import { traffic, workOf } from "../calls.ts";
 import { byRoofline } from "../roofline.ts";
 import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
 

@@ -2,8 +2,7 @@
  * The common face of cuda kernels that are matrix products: tunables, what fits, the launch over tiles of the result.
  * @module
  */
-import { costText } from "../cpu/gemm_tiles.ts";
-import { traffic } from "../cpu/untuned.ts";
+import { costText, traffic } from "../calls.ts";
 import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
 import { cudaKernel, type CudaKernelOptions } from "./kernel.ts";
 import {

@@ -2,7 +2,7 @@
  * The sum of two tensors, where no other kernel took it over; eight elements a thread.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** y = a + b. */

@@ -3,7 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall, Tunables } from "../../target.ts";
 import { cudaKernel, overRows } from "../kernel.ts";
 import { costOf } from "../product.ts";

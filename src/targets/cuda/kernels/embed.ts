@@ -2,7 +2,7 @@
  * Rows of the embedding table; a warp takes a row.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overRows, ROWS } from "../kernel.ts";
 
 /** y[t] = weight[ids[t]]. */

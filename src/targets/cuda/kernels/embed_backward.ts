@@ -2,7 +2,7 @@
  * The gradient of the embedding table; a thread owns a column, so that sums have one order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces } from "../kernel.ts";
 
 /** dweight[ids[t]] += dy[t]. */

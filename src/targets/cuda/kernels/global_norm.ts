@@ -2,7 +2,7 @@
  * The norm of all gradients: blocks sum ranges of their own, one warp adds them in order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { cudaKernel, overRows, THREADS } from "../kernel.ts";
 

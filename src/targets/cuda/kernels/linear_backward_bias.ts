@@ -2,7 +2,7 @@
  * The gradient of a bias: blocks of tokens are summed apart, then added in order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { cudaKernel } from "../kernel.ts";
 

@@ -2,7 +2,7 @@
  * dx = dy W (+ residual); of a PaCA linear a first launch makes p = scale dy D, which is added in PaCA's columns.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { overTiles } from "../product.ts";
 import { cudaProduct } from "../product.ts";

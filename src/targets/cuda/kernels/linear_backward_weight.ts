@@ -2,8 +2,7 @@
  * dD += scale dyᵀ x_p, or dW += dyᵀ x: split over tokens where the result is small, the splits added in order.
  * @module
  */
-import { roundUp } from "../../cpu/gemm_tiles.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim, roundUp } from "../../calls.ts";
 import type { KernelCall, Tunables } from "../../target.ts";
 import { overPieces } from "../kernel.ts";
 import { cudaProduct } from "../product.ts";

@@ -2,8 +2,7 @@
  * The head with its loss: tokens with a target are listed, then taken through logits, softmax and dx some rows at a time.
  * @module
  */
-import { operandOf, roundUp } from "../../cpu/gemm_tiles.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim, operandOf, roundUp } from "../../calls.ts";
 import type { KernelCall, Launch, Tunables } from "../../target.ts";
 import { cudaProduct, overTiles } from "../product.ts";
 import { tilesOf } from "../tiles.ts";

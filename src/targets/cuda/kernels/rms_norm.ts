@@ -2,7 +2,7 @@
  * Root mean square normalisation; a warp takes a row.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overRows, ROWS } from "../kernel.ts";
 
 /** y = x · inverse_rms · weight, and inverse_rms. */

@@ -2,8 +2,7 @@
  * The norm's gradient; a warp takes a row. A trained weight's gradient is summed over blocks of tokens, and these in order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { operandOf } from "../../cpu/gemm_tiles.ts";
+import { dim, operandOf } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { cudaKernel, overRows, ROWS } from "../kernel.ts";
 

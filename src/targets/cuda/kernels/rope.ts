@@ -2,7 +2,7 @@
  * Rotary position embedding of all heads of a projection; a thread takes a pair.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** Rotates halves of heads by the token's position. */

@@ -2,7 +2,7 @@
  * The gated activation of the feed-forward block; eight elements a thread.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** y = gate · sigmoid(gate) · up. */

@@ -2,7 +2,7 @@
  * Gradients of the gated activation; eight elements a thread.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** dgate and dup from dy, gate and up. */
