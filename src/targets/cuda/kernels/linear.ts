@@ -15,6 +15,7 @@ export const linear = cudaProduct("linear", {
   epilogue: [["add"]],
   extents: (call) => ({ m: dim(call, "T"), n: dim(call, "O") }),
   extra: (call, { bm, bn }) => isPaca(call) ? 2 * (bm + bn) * extendedWidth(dim(call, "R")) : 0,
+  fixed: (call) => isPaca(call) ? 4 * dim(call, "R") : 0,
   context: (call) => ({
     paca: isPaca(call),
     bias: operandOf(call, "bias") !== undefined,

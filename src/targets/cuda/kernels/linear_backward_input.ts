@@ -17,6 +17,7 @@ export const linearBackwardInput = cudaProduct("linear_backward_input", {
   roots: ["linear_backward_input", "paca_linear_backward_input"],
   epilogue: [["add"]],
   extents: (call) => ({ m: dim(call, "T"), n: dim(call, "K") }),
+  fixed: (call, { bn }) => isPaca(call) ? 2 * bn : 0,
   workspace: (call) => isPaca(call) ? 4 * dim(call, "T") * dim(call, "R") : 0,
   launches(call, _values, own) {
     if (!isPaca(call)) return [own];

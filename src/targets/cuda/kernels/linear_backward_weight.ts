@@ -32,7 +32,7 @@ export const linearBackwardWeight = cudaProduct("linear_backward_weight", {
     const [x, y] = own.grid;
     return [
       { ...own, grid: [x, y, splitsOf(call, values).splits] },
-      overPieces(dim(call, "O") * columnsOf(call), THREADS, "_total"),
+      overPieces(dim(call, "O") * columnsOf(call) / 4, THREADS, "_total"),
     ];
   },
   context: (call, values) => ({
