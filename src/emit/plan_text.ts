@@ -4,7 +4,7 @@
  */
 import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Isa, KernelCall, Machine } from "../targets/target.ts";
+import type { Isa, KernelCall, Machine, Occupancy } from "../targets/target.ts";
 import { dimsText } from "./kernel_source.ts";
 
 /** The plan's figures, as data. */
@@ -35,6 +35,8 @@ export interface KernelUse {
   readonly fused: string;
   readonly predictedSeconds: number;
   readonly bound: "compute" | "memory";
+  /** cuda: predicted, of the kernel's largest launch. */
+  readonly occupancy?: Occupancy;
 }
 
 /**
@@ -104,6 +106,7 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
     const key = [op, dims, tunables, fused].join("|");
     const before = uses.get(key);
     const { seconds, bound } = predict(planned, on);
+    const occupancy = kernel.occupancy?.(call, values, on.machine);
     uses.set(key, {
       kernel: kernel.name,
       op,
@@ -111,6 +114,7 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
       values: tunables,
       fused,
       bound,
+      ...(occupancy === undefined ? {} : { occupancy }),
       calls: (before?.calls ?? 0) + 1,
       predictedSeconds: (before?.predictedSeconds ?? 0) + seconds,
     });
@@ -167,16 +171,25 @@ export function planText(summary: PlanSummary): string {
       ? []
       : [row("mapped weights", bytes(summary.mappedWeightBytes))]),
     "",
-    "kernels (calls, share of the predicted time, bound)",
+    summary.machine.multiprocessors === undefined
+      ? "kernels (calls, share of the predicted time, bound)"
+      : "kernels (calls, share of the predicted time, bound, predicted occupancy of an SM)",
     ...summary.kernels.map((use) =>
       `  ${use.op.padEnd(28)} ${`${use.calls}`.padStart(4)} ${
         percent(use.predictedSeconds, seconds).padStart(7)
-      } ${use.bound.padEnd(8)} ${use.dims}${use.fused === "" ? "" : ` +${use.fused}`}${
-        use.values === "" ? "" : ` (${use.values})`
-      }`
+      } ${use.bound.padEnd(8)} ${occupancyText(use)}${use.dims}${
+        use.fused === "" ? "" : ` +${use.fused}`
+      }${use.values === "" ? "" : ` (${use.values})`}`
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** "2 x 256 threads, 25.0 % (registers)" */
+function occupancyText({ occupancy }: KernelUse): string {
+  if (occupancy === undefined) return "";
+  const { blocks, threads, share, limit } = occupancy;
+  return `${`${blocks} x ${threads} threads, ${percent(share, 1)} (${limit})`.padEnd(36)} `;
 }
 
 function threads(count: number): string {

@@ -21,7 +21,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   methods: ["ops", "graph", "spec", "errors"],
   targets: ["ops", "graph", "errors", "types:train"],
   "targets/cpu": ["targets", "ops", "graph", "errors"],
-  "targets/cuda": ["targets", "targets/cpu", "ops", "graph", "errors"],
+  "targets/cuda": ["targets", "ops", "graph", "errors"],
   "targets/reference": ["targets", "ops", "graph", "errors", "types:train"],
   passes: ["methods", "ops", "targets", "graph", "spec", "formats", "errors"],
   emit: ["methods", "ops", "targets", "graph", "spec", "errors", "types:train"],

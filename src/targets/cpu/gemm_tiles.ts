@@ -5,6 +5,7 @@
  */
 import { DTYPE_BYTES, elements, type Tensor } from "../../graph/graph.ts";
 import { must } from "../../errors.ts";
+import { roundUp } from "../calls.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
 
 /**
@@ -99,15 +100,6 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
 const ROW_PADDING = 16;
 
 /**
- * The tensor of an operand, or undefined where it is absent.
- * @param call The call
- * @param name The operand's name in the op's signature
- */
-export function operandOf(call: KernelCall, name: string): Tensor | undefined {
-  return call.operands.find((operand) => operand.name === name)?.tensor;
-}
-
-/**
  * A dimension of the call's op.
  * @param call The call
  * @param name The dimension's name in the op's signature
@@ -125,31 +117,6 @@ export function operandBytes(call: KernelCall): number {
     const bytes = elements(tensor.shape) * DTYPE_BYTES[tensor.dtype];
     return total + bytes * (tensor.role === "gradient" ? 2 : 1);
   }, 0);
-}
-
-/**
- * "1.36 GFLOP, 9.4 MB": what a generated header says of a call.
- * @param flops Floating-point operations
- * @param bytes Bytes moved
- */
-export function costText(flops: number, bytes: number): string {
-  return `${scaled(flops)}FLOP over ${scaled(bytes)}B`;
-}
-
-const PREFIXES = ["", "k", "M", "G", "T"];
-
-function scaled(value: number): string {
-  const power = value < 1000 ? 0 : Math.min(PREFIXES.length - 1, Math.floor(Math.log10(value) / 3));
-  return `${Number((value / 1000 ** power).toPrecision(3))} ${PREFIXES[power]}`;
-}
-
-/**
- * The least multiple of `step` that is not below `value`.
- * @param value A count
- * @param step The step
- */
-export function roundUp(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
 }
 
 function roundDown(value: number, step: number): number {

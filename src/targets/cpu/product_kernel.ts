@@ -4,7 +4,6 @@
  */
 import type { Grouping, Kernel, KernelCall } from "../target.ts";
 import {
-  costText,
   defaultTiles,
   operandBytes,
   type Product,
@@ -13,6 +12,7 @@ import {
   tilesFit,
   tilesOf,
 } from "./gemm_tiles.ts";
+import { costText } from "../calls.ts";
 import { predictProduct } from "./predict.ts";
 
 /** What a product kernel says beside its name. */

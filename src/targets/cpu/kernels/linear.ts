@@ -6,7 +6,8 @@
  * @module
  */
 import type { Kernel } from "../../target.ts";
-import { dimOf, operandOf } from "../gemm_tiles.ts";
+import { dimOf } from "../gemm_tiles.ts";
+import { operandOf } from "../../calls.ts";
 import { productKernel } from "../product_kernel.ts";
 
 /** y[T,O] = x[T,K] Weᵀ + bias + residual; x_p[T,R] = x[:, index]. */

@@ -6,7 +6,8 @@
  * @module
  */
 import type { Kernel, KernelCall, Member } from "../../target.ts";
-import { dimOf, operandOf } from "../gemm_tiles.ts";
+import { dimOf } from "../gemm_tiles.ts";
+import { operandOf } from "../../calls.ts";
 import { productKernel } from "../product_kernel.ts";
 
 /** dx[T,K] = Σ_i dy_i[T,O_i] We_i + residual. */

@@ -3,7 +3,8 @@
  * @module
  */
 import type { Kernel } from "../../target.ts";
-import { dimOf, operandOf } from "../gemm_tiles.ts";
+import { dimOf } from "../gemm_tiles.ts";
+import { operandOf } from "../../calls.ts";
 import { productKernel } from "../product_kernel.ts";
 
 /** logits[C,V] = x[rows] Wᵀ. */

@@ -3,17 +3,15 @@
  * @module
  */
 import {
-  costText,
   defaultTiles,
   dimOf,
   operandBytes,
-  operandOf,
-  roundUp,
   TILE_TUNABLES,
   type Tiles,
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
+import { costText, operandOf, roundUp } from "../../calls.ts";
 import { predictProduct } from "../predict.ts";
 import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
 
