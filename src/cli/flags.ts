@@ -6,6 +6,9 @@ import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { environment, FLAGS } from "../knobs.ts";
 import { PacacError } from "../errors.ts";
 
+/** Tokens of the longest context that can be compiled for. */
+const MAX_CONTEXT = 131_072;
+
 /** Builders of options, one for each flag that has values or a default. */
 export const option = {
   target: () =>
@@ -65,7 +68,16 @@ export const option = {
   temperature: () =>
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
+  topK: () => new Option(FLAGS.topK.flags, FLAGS.topK.meaning).argParser(whole).default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  minP: () => new Option(FLAGS.minP.flags, FLAGS.minP.meaning).argParser(part).default(0),
+  repetitionPenalty: () =>
+    new Option(FLAGS.repetitionPenalty.flags, FLAGS.repetitionPenalty.meaning).argParser(positive)
+      .default(1),
+  stop: () => new Option(FLAGS.stop.flags, FLAGS.stop.meaning).argParser(collect).default([]),
+  context: () => new Option(FLAGS.context.flags, FLAGS.context.meaning).argParser(contextLength),
+  compare: () => new Option(FLAGS.compare.flags, FLAGS.compare.meaning),
+  system: () => new Option(FLAGS.system.flags, FLAGS.system.meaning),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
@@ -131,6 +143,13 @@ function count(text: string): number {
   return Number(text);
 }
 
+/** Rotary tables and caches are as long as the context: a slip of the finger must not fill the memory. */
+function contextLength(text: string): number {
+  const tokens = count(text);
+  if (tokens > MAX_CONTEXT) throw new InvalidArgumentError(`Give at most ${MAX_CONTEXT}.`);
+  return tokens;
+}
+
 function whole(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 0.");
   return Number(text);
@@ -165,6 +184,12 @@ function positive(text: string): number {
 function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Give a number above 0, up to 1.");
+  return value;
+}
+
+function part(text: string): number {
+  const value = nonNegative(text);
+  if (value > 1) throw new InvalidArgumentError("Give a number from 0 to 1.");
   return value;
 }
 

@@ -7,7 +7,7 @@ import type { AdapterFormat } from "../formats/adapter.ts";
 import { readAdapter } from "../formats/adapter_reader.ts";
 import { writeAdapter } from "../formats/adapter_writer.ts";
 import { baseColumnsOf } from "./base.ts";
-import type { Engine, ProgramInfo } from "./engine.ts";
+import type { ProgramInfo, TensorStore } from "./engine.ts";
 import { floats, integers } from "./program.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -19,7 +19,7 @@ import type { Trainer } from "./trainer.ts";
  * @throws {PacacError} adapter-invalid, safetensors-invalid, io, usage
  */
 export function loadAdapter(
-  engine: Engine,
+  engine: TensorStore,
   folder: string,
   { weights }: { readonly weights: string | undefined },
 ): void {

@@ -5,6 +5,7 @@
 export type { Place } from "../errors.ts";
 export type { AdapterFormat } from "../formats/adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
+export { Decoder, loadDecoder } from "./decoder.ts";
 export type { BatchCounts } from "./batch.ts";
 export {
   alpacaPrompt,
@@ -58,6 +59,7 @@ export type {
   AdamwSettings,
   AdaptedLinear,
   Batch,
+  DecodeEngine,
   DType,
   Engine,
   ProgramInfo,
@@ -65,6 +67,7 @@ export type {
   ScheduleSettings,
   StepSettings,
   TensorInfo,
+  TensorStore,
   WeightSource,
 } from "./engine.ts";
 export type {
@@ -78,7 +81,7 @@ export type {
   StoppedEvent,
   TrainEvent,
 } from "./events.ts";
-export { generate, type GenerateOptions } from "./generate.ts";
+export { generate, type GenerateOptions, type TextModel, type Written } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
 export { JsonlLogger, type Logger } from "./logger.ts";
@@ -98,9 +101,12 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
+export { type Candidate, distribution, Sampler, type SamplingOptions } from "./sampling.ts";
 export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
+export { stopIds } from "./stop_ids.ts";
+export { TextStream } from "./text_stream.ts";
 export type { SaveOptions } from "./checkpoint.ts";
 export { RunLock } from "./run_lock.ts";
 export {
