@@ -17,6 +17,7 @@ import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
 import { print } from "./graph/print.ts";
+import { runDecodePasses } from "./passes/decode.ts";
 import { GRAPH_PASSES, runGraphPasses } from "./passes/mod.ts";
 import { place } from "./passes/place.ts";
 import { resolve } from "./passes/resolve.ts";
@@ -49,6 +50,8 @@ export interface CompileOptions {
   readonly weights?: string;
   /** `after:PASS` or `after:all`: graphs to give back as text. */
   readonly emit?: string;
+  /** Compile for writing text, not for training: caches of this many tokens. */
+  readonly decode?: { readonly context: number };
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
   /** cuda: the GPU that times are predicted for. */
@@ -95,10 +98,13 @@ export async function compile(
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(options.emit);
-  const graph = runGraphPasses(spec, model.architecture, (pass, graph) => {
-    timer.lap(pass);
-    after(pass, graph);
-  }, { passing: targetName === "cuda" ? "bf16" : "f32" });
+  const graph = options.decode === undefined
+    ? runGraphPasses(spec, model.architecture, (pass, graph) => {
+      timer.lap(pass);
+      after(pass, graph);
+    }, { passing: targetName === "cuda" ? "bf16" : "f32" })
+    : runDecodePasses(spec, model.architecture, options.decode);
+  if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
   const target = targetOf(targetName, isa);
@@ -113,7 +119,7 @@ export async function compile(
   timer.lap("verify_plan");
   const info = programInfo(graph, {
     ...model,
-    spec,
+    spec: shapeOf(spec, options.decode),
     target: targetName,
     arenaBytes: placement.arenaBytes,
     vocabSize: model.architecture.vocabSize,
@@ -131,8 +137,9 @@ export async function compile(
   const summary = summarize(plan, machine);
   const text = planText(summary);
   const write = interpreted ? writeReference : writeNative;
+  const decode = options.decode !== undefined;
   const warm = build
-    ? await write(plan, { text, outDir, timer, progress: options.onProgress })
+    ? await write(plan, { text, outDir, timer, decode, progress: options.onProgress })
     : true;
   return {
     dir: outDir,
@@ -144,6 +151,12 @@ export async function compile(
     printed,
     notes: choice?.say() ?? [],
   };
+}
+
+/** The batch's shape as the program has it: one text as long as its caches, where it writes text. */
+function shapeOf(spec: FineTuneSpec, decode: CompileOptions["decode"]): FineTuneSpec {
+  if (decode === undefined) return spec;
+  return { ...spec, train: { ...spec.train, batch: 1, accumulate: 1, seqLen: decode.context } };
 }
 
 function targetOf(name: CompileOptions["target"], isa: IsaName): Target {
@@ -239,6 +252,7 @@ function printer(
 
 interface WriteOptions {
   readonly text: string;
+  readonly decode: boolean;
   readonly outDir: string;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
@@ -246,9 +260,9 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer }: WriteOptions,
+  { text, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
-  const written = await emitTypescript(plan.info, { memo: new Cache() });
+  const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
@@ -260,7 +274,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, progress = () => {} }: WriteOptions,
+  { text, outDir, timer, decode, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const { sources, constants } = emitProgram(plan, { memo: cache });
@@ -280,6 +294,7 @@ async function writeNative(
     addon: built.name,
     constants: constants.places,
     memo: cache,
+    decode,
   });
   writeGenerated(outDir, [
     ...files,

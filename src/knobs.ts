@@ -164,6 +164,7 @@ export const FLAGS = {
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
+  topK: { flags: "--top-k <k>", meaning: "Sample from the k likeliest tokens (0: from all)" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
   dataset: { flags: "--dataset", meaning: "The name is a data set's, not a model's" },
   repo: {
@@ -188,6 +189,21 @@ export const FLAGS = {
   },
   limit: { flags: "--limit <n>", meaning: "Questions at most, evenly from all subjects" },
   subjects: { flags: "--subjects <names>", meaning: "These subjects of mmlu only, as a,b,c" },
+  minP: {
+    flags: "--min-p <p>",
+    meaning: "Sample from tokens with p times the likeliest one's probability",
+  },
+  repetitionPenalty: {
+    flags: "--repetition-penalty <r>",
+    meaning: "Divide logits of tokens that the text has already",
+  },
+  stop: { flags: "--stop <text>", meaning: "Text that ends the answer; again for more" },
+  context: {
+    flags: "--context <n>",
+    meaning: "Most tokens of a conversation (default: the description's row)",
+  },
+  compare: { flags: "--compare", meaning: "Answer with the adapter and without it" },
+  system: { flags: "--system <text>", meaning: "What the model is told before the conversation" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
   file: { flags: "--file <name>", meaning: "Only this file" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },

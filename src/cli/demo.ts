@@ -9,7 +9,7 @@ import { loadSpec } from "../spec/load.ts";
 import { ROOT } from "../spec/evaluate.ts";
 import { loadData, loadTokenizer, RunLock, type Tokenizer, type Trainer } from "../train/mod.ts";
 import { option } from "./flags.ts";
-import { answer } from "./generate.ts";
+import { answer } from "./answer.ts";
 import { duration, grouped, heading, megabytes, print } from "./print.ts";
 import { openSpec, tokenizerFolder } from "./program.ts";
 import { fineTuneOn } from "./train.ts";
@@ -71,10 +71,11 @@ function section(title: string): void {
 }
 
 async function ask(trainer: Trainer, tokenizer: Tokenizer): Promise<void> {
-  const sampling = { maxTokens: 40, temperature: 0, topP: 1, seed: 0 };
+  const flags = { maxTokens: 40 };
   for (const prompt of QUESTIONS) {
+    const messages = [{ role: "user", content: prompt }];
     let text = "";
-    for await (const piece of answer(trainer, { tokenizer, prompt, ...sampling })) text += piece;
+    for await (const piece of answer(trainer, { tokenizer, messages, flags })) text += piece;
     print(`  ${prompt}\n    ${text.replaceAll("\n", " ").trim()}`);
   }
 }

@@ -7,6 +7,9 @@ import { environment, FLAGS } from "../knobs.ts";
 import { PacacError } from "../errors.ts";
 import type { ScheduleSpan } from "../train/mod.ts";
 
+/** Tokens of the longest context that can be compiled for. */
+const MAX_CONTEXT = 131_072;
+
 /** Builders of options, one for each flag that has values or a default. */
 export const option = {
   target: () =>
@@ -72,6 +75,7 @@ export const option = {
   temperature: () =>
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
+  topK: () => new Option(FLAGS.topK.flags, FLAGS.topK.meaning).argParser(whole).default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
   dataset: () => new Option(FLAGS.dataset.flags, FLAGS.dataset.meaning),
   repo: () => new Option(FLAGS.repo.flags, FLAGS.repo.meaning).makeOptionMandatory(),
@@ -85,6 +89,14 @@ export const option = {
   shots: () => new Option(FLAGS.shots.flags, FLAGS.shots.meaning).argParser(whole),
   limit: () => new Option(FLAGS.limit.flags, FLAGS.limit.meaning).argParser(count),
   subjects: () => new Option(FLAGS.subjects.flags, FLAGS.subjects.meaning).argParser(names),
+  minP: () => new Option(FLAGS.minP.flags, FLAGS.minP.meaning).argParser(upToOne).default(0),
+  repetitionPenalty: () =>
+    new Option(FLAGS.repetitionPenalty.flags, FLAGS.repetitionPenalty.meaning).argParser(positive)
+      .default(1),
+  stop: () => new Option(FLAGS.stop.flags, FLAGS.stop.meaning).argParser(collect).default([]),
+  context: () => new Option(FLAGS.context.flags, FLAGS.context.meaning).argParser(contextLength),
+  compare: () => new Option(FLAGS.compare.flags, FLAGS.compare.meaning),
+  system: () => new Option(FLAGS.system.flags, FLAGS.system.meaning),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
@@ -149,6 +161,13 @@ function gathered(text: string, before: string[] | undefined): string[] {
 function count(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 1.");
   return Number(text);
+}
+
+/** Rotary tables and caches are as long as the context: a slip of the finger must not fill the memory. */
+function contextLength(text: string): number {
+  const tokens = count(text);
+  if (tokens > MAX_CONTEXT) throw new InvalidArgumentError(`Give at most ${MAX_CONTEXT}.`);
+  return tokens;
 }
 
 function whole(text: string): number {

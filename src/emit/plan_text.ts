@@ -45,7 +45,10 @@ export interface KernelUse {
  * @param machine Rates that time is predicted from
  */
 export function summarize(plan: Plan, machine: Machine): PlanSummary {
-  const flops: Record<Phase, number> = { forward: 0, logits: 0, backward: 0, update: 0 };
+  const flops: Record<Phase, number> = {
+    ...{ forward: 0, logits: 0, backward: 0, update: 0 },
+    ...{ prefill: 0, decode: 0 },
+  };
   for (const { call, kernel, values, phase } of plan.calls) {
     flops[phase] += kernel.traffic(call, values).flops;
   }

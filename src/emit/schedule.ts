@@ -11,8 +11,17 @@ import type { Plan, PlannedCall } from "../targets/plan.ts";
 import type { Renderer } from "./render.ts";
 import { checkRanges, type TensorTable, tensorTable } from "./tensor_table.ts";
 
-/** Phases in the order of a step. */
-const PHASES: readonly Phase[] = ["forward", "logits", "backward", "update"];
+/** Phases of a program that writes text. */
+const DECODE_PHASES: readonly Phase[] = ["prefill", "decode"];
+
+/** Phases in the order of a step; a program has those of training or those that write text. */
+const PHASES: readonly Phase[] = [
+  "forward",
+  "logits",
+  "backward",
+  "update",
+  ...DECODE_PHASES,
+];
 
 /** A generated file. */
 export interface EmittedFile {
@@ -35,6 +44,8 @@ const PHASE_COMMENTS: Readonly<Record<Phase, string>> = {
   logits: "Logits of chosen rows of the last forward.",
   backward: "Adds one micro-batch's gradients.",
   update: "The optimiser, once a step.",
+  prefill: "Keys and values of some tokens of a prompt, into the caches.",
+  decode: "One token's keys and values, and logits of the token that follows it.",
 };
 
 /**
@@ -216,7 +227,9 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
     beta1: String(beta1),
     beta2: String(beta2),
     wellknown: WELLKNOWN.map((name) => ({ name, index: table.find(name) })),
-    phases: PHASES.map((phase) => ({ name: phase, present: present(phase) })),
+    // Those that write text are null where the table is silent.
+    phases: PHASES.filter((phase) => present(phase) || !DECODE_PHASES.includes(phase))
+      .map((phase) => ({ name: phase, present: present(phase) })),
   };
 }
 
@@ -239,6 +252,8 @@ const NEEDED: Readonly<Record<Phase, readonly string[]>> = {
   logits: ["rows", "logits"],
   backward: ["loss_scale", "loss"],
   update: ["hyper"],
+  prefill: ["prefill_ids", "prefill_position", "prefill_count"],
+  decode: ["decode_ids", "decode_position", "logits"],
 };
 
 function titleOf({ info, target, threads }: Plan): string {

@@ -4,8 +4,10 @@
  */
 import { invariant } from "../errors.ts";
 import { adamw, globalNorm } from "./adamw.ts";
+import { adaptedLinear } from "./adapted_linear.ts";
 import { add } from "./add.ts";
 import { attention, attentionBackward } from "./attention.ts";
+import { attentionCached, cacheAppend } from "./attention_cached.ts";
 import { documents } from "./documents.ts";
 import { embed, embedBackward } from "./embed.ts";
 import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight } from "./linear.ts";
@@ -18,7 +20,7 @@ import { rope } from "./rope.ts";
 import { sgd } from "./sgd.ts";
 import { swiglu, swigluBackward } from "./swiglu.ts";
 
-/** Every op, in the order of a step. */
+/** Every op, in the order of a training step; then those that write text. */
 export const OPS: readonly Op[] = [
   documents,
   embed,
@@ -45,6 +47,9 @@ export const OPS: readonly Op[] = [
   adamw,
   lion,
   sgd,
+  adaptedLinear,
+  cacheAppend,
+  attentionCached,
 ];
 
 const byName = new Map(OPS.map((op) => [op.name, op]));

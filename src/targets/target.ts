@@ -142,6 +142,8 @@ export interface Kernel {
     readonly epilogue: readonly (readonly EpilogueStep[])[];
     /** How several root nodes may be one call. */
     readonly group?: Grouping;
+    /** Which nodes of these ops, where not all: those of one token. */
+    readonly only?: (node: Node) => boolean;
   };
   /** Every tunable parameter with its values. */
   readonly tunables: Readonly<Record<string, readonly (number | string)[]>>;

@@ -8,7 +8,7 @@ import { readAdapter } from "../formats/adapter_reader.ts";
 import { writeAdapter } from "../formats/adapter_writer.ts";
 import { type CardFacts, licenseIn } from "../formats/model_card.ts";
 import { baseColumnsOf } from "./base.ts";
-import type { Engine, ProgramInfo } from "./engine.ts";
+import type { ProgramInfo, TensorStore } from "./engine.ts";
 import { floats, integers } from "./program.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -20,7 +20,7 @@ import type { Trainer } from "./trainer.ts";
  * @throws {PacacError} adapter-invalid, safetensors-invalid, io, usage
  */
 export function loadAdapter(
-  engine: Engine,
+  engine: TensorStore,
   folder: string,
   { weights }: { readonly weights: string | undefined },
 ): void {

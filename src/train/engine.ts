@@ -19,7 +19,8 @@ export type Role =
   | "constant"
   | "input"
   | "output"
-  | "activation";
+  | "activation"
+  | "cache";
 
 /** A tensor that has a name outside the program. */
 export interface TensorInfo {
@@ -194,8 +195,8 @@ export interface StepSettings {
   readonly step: number;
 }
 
-/** Runs a program. One call at a time; calls wait for one another. */
-export interface Engine {
+/** The tensors of a program. */
+export interface TensorStore {
   /** What the program is. */
   readonly info: ProgramInfo;
   /**
@@ -207,6 +208,21 @@ export interface Engine {
   write(name: string, values: Float32Array | Int32Array): void;
   /** Copies a tensor's values out; bf16 is widened. */
   read(name: string): Float32Array | Int32Array;
+  /** Frees everything. */
+  dispose(): void;
+}
+
+/** What a program that writes text runs in. One call at a time; calls wait for one another. */
+export interface DecodeEngine extends TensorStore {
+  /**
+   * Runs a phase on what its inputs hold now. `prefill`: keys and values of prefill_count tokens, prefill_ids at
+   * prefill_position, go into the caches. `decode`: the same of one token, and `logits` of the one that follows it.
+   */
+  run(phase: "prefill" | "decode"): Promise<void>;
+}
+
+/** What a training program runs in. One call at a time; calls wait for one another. */
+export interface Engine extends TensorStore {
   /** Zeroes gradients, runs each micro-batch forward and backward, then the optimiser. */
   step(
     batches: readonly Batch[],
@@ -220,6 +236,4 @@ export interface Engine {
   logits(rows: Int32Array): Promise<Float32Array>;
   /** Bytes of the arena touched so far, and allocations made by steps (0 is promised). */
   memory(): { arenaUsed: number; stepAllocations: number };
-  /** Frees everything. */
-  dispose(): void;
 }

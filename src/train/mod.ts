@@ -7,6 +7,7 @@ export type { AdapterFormat } from "../formats/adapter.ts";
 export type { CardFacts } from "../formats/model_card.ts";
 export type { SaveAdapterOptions } from "./adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
+export { Decoder, loadDecoder } from "./decoder.ts";
 export type { BatchCounts } from "./batch.ts";
 export {
   alpacaPrompt,
@@ -61,6 +62,7 @@ export type {
   AdamwSettings,
   AdaptedLinear,
   Batch,
+  DecodeEngine,
   DType,
   Engine,
   LionSettings,
@@ -72,6 +74,7 @@ export type {
   SgdSettings,
   StepSettings,
   TensorInfo,
+  TensorStore,
   WeightSource,
 } from "./engine.ts";
 export type {
@@ -103,8 +106,8 @@ export {
   type Score,
   scoreOf,
 } from "./evaluate/mod.ts";
-export { generate, type GenerateOptions } from "./generate.ts";
 export type { JsonObject } from "./json.ts";
+export { generate, type GenerateOptions, type TextModel, type Written } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
 export { JsonlLogger, type Logger } from "./logger.ts";
@@ -148,6 +151,9 @@ export {
   type RunProgram,
   writeRunFile,
 } from "./run_file.ts";
+export { type Candidate, distribution, Sampler, type SamplingOptions } from "./sampling.ts";
+export { stopIds } from "./stop_ids.ts";
+export { TextStream } from "./text_stream.ts";
 export { RunLock } from "./run_lock.ts";
 export type { RunPlan } from "./run_plan.ts";
 export {

@@ -5,9 +5,12 @@
 import type { Kernel, Target } from "../target.ts";
 import { type IsaName, ISAS } from "./isas.ts";
 import { adamw } from "./kernels/adamw.ts";
+import { adaptedLinear } from "./kernels/adapted_linear.ts";
 import { add } from "./kernels/add.ts";
 import { attention } from "./kernels/attention.ts";
 import { attentionBackward } from "./kernels/attention_backward.ts";
+import { attentionCached } from "./kernels/attention_cached.ts";
+import { cacheAppend } from "./kernels/cache_append.ts";
 import { documents } from "./kernels/documents.ts";
 import { embed } from "./kernels/embed.ts";
 import { embedBackward } from "./kernels/embed_backward.ts";
@@ -19,6 +22,7 @@ import { linearBackwardWeight } from "./kernels/linear_backward_weight.ts";
 import { lion } from "./kernels/lion.ts";
 import { lmHeadLogits } from "./kernels/lm_head_logits.ts";
 import { lmHeadLoss } from "./kernels/lm_head_loss.ts";
+import { matvec } from "./kernels/matvec.ts";
 import { meanLoss } from "./kernels/mean_loss.ts";
 import { rmsNorm } from "./kernels/rms_norm.ts";
 import { rmsNormBackward } from "./kernels/rms_norm_backward.ts";
@@ -27,13 +31,14 @@ import { sgd } from "./kernels/sgd.ts";
 import { swiglu } from "./kernels/swiglu.ts";
 import { swigluBackward } from "./kernels/swiglu_backward.ts";
 
-/** Every kernel of the target. */
+/** Every kernel of the target; the first that serves a node gets it. */
 const CPU_KERNELS: readonly Kernel[] = [
   documents,
   embed,
   embedBackward,
   rmsNorm,
   rmsNormBackward,
+  matvec,
   linear,
   linearBackwardInput,
   linearBackwardWeight,
@@ -51,6 +56,9 @@ const CPU_KERNELS: readonly Kernel[] = [
   adamw,
   lion,
   sgd,
+  adaptedLinear,
+  cacheAppend,
+  attentionCached,
 ];
 
 /**

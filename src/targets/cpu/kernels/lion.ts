@@ -4,7 +4,8 @@
  */
 import { num } from "../../../ops/access.ts";
 import type { Kernel } from "../../target.ts";
-import { floatLiteral, untuned } from "../untuned.ts";
+import { floatLiteral } from "../../calls.ts";
+import { untuned } from "../untuned.ts";
 
 /** One Lion step, in place. */
 export const lion: Kernel = untuned("lion", {

@@ -3,7 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { dim, floatLiteral } from "../../cpu/untuned.ts";
+import { dim, floatLiteral } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** One Lion step, in place. */

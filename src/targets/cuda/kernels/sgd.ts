@@ -2,7 +2,7 @@
  * The optimiser over all trained parameters in one launch.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
 
 /** One step of SGD with momentum, in place. */
