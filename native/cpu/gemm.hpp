@@ -109,22 +109,14 @@ inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int6
 
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
-/// What of B lies packed in a thread's scratch: the slab that begins at a column, whole in k.
-struct Packed {
-  std::int64_t column = -1;
-};
-
-/// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned. Calls for other
-/// rows of the same columns, one after another, pack B once where they share `packed` and K is not cut.
+/// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.
 template <class T, class A, class B, class Store>
 void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A& a, const B& b, const Store& store,
-              std::byte* scratch, Packed* packed = nullptr) {
+              std::byte* scratch) {
   float* const packed_b = reinterpret_cast<float*>(scratch);
   float* const packed_a = reinterpret_cast<float*>(scratch + T::kPackedB);
   for (std::int64_t n = columns.begin; n < columns.end; n += T::NC) {
     const std::int64_t wide = smaller(T::NC, columns.end - n);
-    const bool known = packed != nullptr && packed->column == n;
-    if (packed != nullptr) packed->column = K <= T::KC ? n : -1;
     for (std::int64_t k = 0; k < K; k += T::KC) {
       const std::int64_t deep = smaller(T::KC, K - k);
       for (std::int64_t m = rows.begin; m < rows.end; m += T::MC) {
@@ -133,7 +125,7 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
         for (std::int64_t j = 0; j < wide; j += T::NR) {
           const std::int64_t exist = smaller(T::NR, wide - j);
           float* const panel = packed_b + j * T::KC;
-          const bool fresh = m == rows.begin && !known;
+          const bool fresh = m == rows.begin;
           if (fresh) b.template pack<T::NV>(panel, k, deep, n + j, exist);
           for (std::int64_t i = 0; i < strips; i++) {
             if constexpr ((T::kFetch & 1) != 0) {
@@ -182,44 +174,12 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
   return {row.share(M, T::MR), column.share(N, T::NR)};
 }
 
-/// How a thread's part is cut into units, which another thread may take over: slabs of NC columns, in each chunks of rows.
-/// Whoever computes a chunk packs its slab; chunks are shorter where the packing is kept for the next chunk.
-template <class T>
-struct Units {
-  Part part;
-  std::int64_t chunk, chunks, slabs;
-  Units(const Worker& worker, int owner, std::int64_t M, std::int64_t N, bool kept)
-      : part(part_of<T>(Worker{owner, worker.threads, nullptr, nullptr, nullptr}, M, N)) {
-    const std::int64_t high = part.rows.end - part.rows.begin, wide = part.columns.end - part.columns.begin;
-    const std::int64_t least = kept ? 96 : 512, most = kept ? 12 : 4;
-    const std::int64_t even = (high + most - 1) / most, rows = even < least ? least : even;
-    chunk = (rows + T::MC - 1) / T::MC * T::MC;
-    chunks = (high + chunk - 1) / chunk;
-    slabs = (wide + T::NC - 1) / T::NC;
-  }
-  std::int64_t count() const { return chunks * slabs; }
-  Part operator[](std::int64_t unit) const {
-    const std::int64_t row = part.rows.begin + unit % chunks * chunk, column = part.columns.begin + unit / chunks * T::NC;
-    return {{row, smaller(row + chunk, part.rows.end)}, {column, smaller(column + T::NC, part.columns.end)}};
-  }
-};
-
-/// Calls body(part) for the units of C[M,N] that this thread computes. `kept`: what is packed of B serves the next one.
-template <class T, class Body>
-void each_part(const Worker& worker, std::int64_t M, std::int64_t N, bool kept, const Body& body) {
-  worker.each_unit(Units<T>(worker, worker.thread, M, N, kept).count(), [&](int owner, std::int64_t unit) {
-    body(Units<T>(worker, owner, M, N, kept)[unit]);
-  });
-}
-
 /// This thread's part of C[M,N] = A B.
 template <class T, class A, class B, class Store>
 void product(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
              const Store& store) {
-  Packed packed;
-  each_part<T>(worker, M, N, K <= T::KC, [&](const Part& part) {
-    multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch, &packed);
-  });
+  const Part part = part_of<T>(worker, M, N);
+  if (part.rows.begin < part.rows.end) multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch);
 }
 
 }  // namespace pacac

@@ -299,7 +299,7 @@ class Engine {
   Worker worker(int thread) {
     std::byte* const scratch = arena_.data() + program_.scratch_offset;
     return {thread, pool_.threads(), scratch + thread * program_.scratch_per_thread,
-            scratch + program_.threads * program_.scratch_per_thread, pool_.barrier(), pool_.queues()};
+            scratch + program_.threads * program_.scratch_per_thread, pool_.barrier()};
   }
 
   void call(const KernelEntry& kernel, const std::int32_t* tensors, const Run& run) {

@@ -2,12 +2,11 @@
 //
 // Every thread runs a whole step and meets the others after each kernel, so a kernel costs one barrier and no hand-over of
 // work. Threads are the pool's own, also the first one: the caller may be a different thread of Node's each time, and
-// caches and pinning should not follow it. Sums are cut by the number of threads alone: results have the same bits in
-// every run with the same number of threads, also where a thread takes over units of one that lags behind. `deno task bench --pool` prints what this costs.
+// caches and pinning should not follow it. Which thread computes what is fixed by its number alone: results have the same
+// bits in every run with the same number of threads. `deno task bench --pool` prints what this costs.
 #pragma once
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <thread>
 #include <vector>
 #ifdef __linux__
@@ -69,7 +68,6 @@ class Pool {
 
   int threads() const { return static_cast<int>(threads_.size()); }
   Barrier* barrier() { return &barrier_; }
-  Queue* queues() { return queues_.get(); }
 
   /// Runs `body` on every thread and waits for all. One caller at a time.
   void run(Body body, void* context) {
@@ -85,9 +83,7 @@ class Pool {
   static constexpr int kSpins = 1000;
 
   Pool(int threads, bool pin, const std::vector<int>& processors)
-      : barrier_(threads, spins(threads, processors)),
-        start_(spins(threads, processors)),
-        queues_(new Queue[static_cast<std::size_t>(threads)]) {
+      : barrier_(threads, spins(threads, processors)), start_(spins(threads, processors)) {
     const std::size_t count = static_cast<std::size_t>(threads);
     const bool fits = pin && processors.size() >= count;
     threads_.reserve(count);
@@ -137,7 +133,6 @@ class Pool {
   SpinBarrier barrier_;
   Gate start_;
   Gate done_{0};  // the caller waits for a whole step: spinning, it would take a processor from a thread that works
-  const std::unique_ptr<Queue[]> queues_;
   Body body_ = nullptr;
   void* context_ = nullptr;
   std::atomic<int> running_{0};

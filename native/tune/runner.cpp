@@ -326,7 +326,7 @@ class Bench {
     const std::int64_t per_thread = (job.candidate->per_thread + 63) / 64 * 64;
     std::byte* const scratch = scratch_.data();
     const Worker worker{thread, pool_.threads(), scratch + thread * per_thread, scratch + pool_.threads() * per_thread,
-                        pool_.barrier(), pool_.queues()};
+                        pool_.barrier()};
     double best = std::numeric_limits<double>::infinity();
     void* operand[64];
     for (int i = 0; i < job.repetitions; ++i) {

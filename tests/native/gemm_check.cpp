@@ -1,17 +1,12 @@
 // Products of odd extents with many tiles against sums in float64, and bit for bit between thread counts. Prints what is
 // wrong; exits with 1 where something is. Built and run by gemm_test.ts.
-#include <atomic>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <thread>
 #include <vector>
 
 #include "cpu/gemm_thin.hpp"
-#include "cpu/gemm_visit.hpp"
-#include "runtime/pool.hpp"
 
 using namespace pacac;
 
@@ -107,45 +102,6 @@ void check_thin() {
   }
 }
 
-/// One thread stands still in its first unit until another has taken over one of its units: every row is seen once, and
-/// the bits are those of one thread.
-template <std::int64_t M, std::int64_t K, std::int64_t N, class T>
-void check_taking_over() {
-  using Clock = std::chrono::steady_clock;
-  constexpr int kThreads = 3;
-  const std::vector<float> x = numbers<float>(M * K, 5), w = numbers<float>(K * N, 6);
-  const auto a = rows_of<T, K>(x.data());
-  const auto b = columns_of<K, N, true>(w.data());
-  std::vector<float> one(M * N, NAN), shared(M * N, NAN);
-  std::vector<std::atomic<int>> seen(M);
-  std::vector<std::vector<Vec>> scratch(kThreads, scratch_of(T::kScratch + 64));
-  product<T>(Worker{0, 1, aligned(scratch[0]), nullptr, nullptr}, M, N, K, a, b, StoreRows<N, float>{one.data()});
-  Pool pool(kThreads, false);
-  std::atomic<bool> standing{false}, taken{false};
-  auto work = [&](int thread) {
-    const Worker worker{thread, kThreads, aligned(scratch[static_cast<std::size_t>(thread)]), nullptr, pool.barrier(), pool.queues()};
-    const Worker::Range own = part_of<T>(Worker{0, kThreads, nullptr, nullptr, nullptr}, M, N).rows;
-    const Clock::time_point end = Clock::now() + std::chrono::seconds(30);
-    while (thread != 0 && !standing && Clock::now() < end) std::this_thread::yield();
-    product_visiting<T>(worker, M, N, K, a, b, StoreRows<N, float>{shared.data()}, [&](std::int64_t m) {
-      seen[static_cast<std::size_t>(m)]++;
-      if (thread == 0) standing = true;
-      if (thread != 0 && m >= own.begin && m < own.end) taken = true;
-      while (thread == 0 && !taken && Clock::now() < end) std::this_thread::yield();
-    });
-  };
-  using Work = decltype(work);
-  for (int round = 0; round < 2; round++) {  // the second time over queues that were used
-    standing = taken = false;
-    pool.run([](void* context, int thread) { (*static_cast<Work*>(context))(thread); }, &work);
-    if (!taken) wrong++, std::printf("nobody took over a unit of the thread that stood still\n");
-    same_bits("product with units taken over", one, shared);
-  }
-  for (const std::atomic<int>& count : seen) {
-    if (count != 2) wrong++, std::printf("a row was seen %d times in two products\n", count.load());
-  }
-}
-
 constexpr int L = Vec::lanes;
 
 template <class X, class E, bool transposed>
@@ -169,7 +125,5 @@ int main() {
   check_thin<7, 61, 33, float, bf16, Tiles<6, 2, 32, 6, 4 * L, 2, 0>>();
   check_thin<1, 5, 3, float, float, Tiles<4, 3, 3, 4, 3 * L, 4, 1>>();
   check_thin<64, 200, 70, bf16, float, Tiles<4, 2, 32, 4, 8 * L, 8, 1>>();
-  check_taking_over<700, 40, 70, Tiles<6, 2, 40, 12, 4 * L>>();
-  check_taking_over<3000, 40, 24, Tiles<6, 2, 16, 12, 4 * L>>();
   return wrong == 0 ? 0 : 1;
 }

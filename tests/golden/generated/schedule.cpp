@@ -21,14 +21,14 @@ extern const KernelEntry linear_T3_K8_O8_757c4a2f;
 extern const KernelEntry linear_T3_K8_O12_d13fd408;
 extern const KernelEntry swiglu_T3_F12_c523819b;
 extern const KernelEntry linear_T3_K12_O8_R2_f1a912d2;
-extern const KernelEntry lm_head_loss_T3_D8_V11_e92352d6;
+extern const KernelEntry lm_head_loss_T3_D8_V11_b97fa226;
 extern const KernelEntry mean_loss_T3_0b92b72b;
 extern const KernelEntry lm_head_logits_T3_D8_V11_C3_a861a8b1;
 extern const KernelEntry rms_norm_backward_T3_D8_7bff37a8;
 extern const KernelEntry linear_backward_weight_T3_O8_R2_dd70c04d;
 extern const KernelEntry linear_backward_input_T3_O8_K12_R2_f3a94537;
 extern const KernelEntry swiglu_backward_T3_F12_c7cbff1b;
-extern const KernelEntry linear_backward_input_group_T3_O12_K8_2e0cd7ff;
+extern const KernelEntry linear_backward_input_group_T3_O12_K8_f16aa3af;
 extern const KernelEntry rms_norm_backward_T3_D8_d2bc1d0a;
 extern const KernelEntry linear_backward_input_T3_O8_K8_5ef40254;
 extern const KernelEntry attention_backward_T3_Q8_K4_H2_7b71e30b;
@@ -60,7 +60,7 @@ void forward(Run& run) {
       {33, 34, 49, 53, 35, 54, 25});  // x, weight, delta, index, residual -> y, x_p
   // Outside the layers.
   run(use::rms_norm_T3_D8_c52060e8, {35, 36, 37, 38});  // x, weight -> y, inverse_rms
-  run(use::lm_head_loss_T3_D8_V11_e92352d6,
+  run(use::lm_head_loss_T3_D8_V11_b97fa226,
       {37, 8, 7, 3, 39, 40});                    // x, weight, target, loss_scale -> losses, dx
   run(use::mean_loss_T3_0b92b72b, {39, 3, 41});  // losses, loss_scale -> loss
 }
@@ -79,7 +79,7 @@ void backward(Run& run) {
   run(use::linear_backward_input_T3_O8_K12_R2_f3a94537,
       {55, 34, 49, 53, 56});  // dy, weight, delta, index -> dx
   run(use::swiglu_backward_T3_F12_c7cbff1b, {56, 30, 32, 57, 58});  // dy, gate, up -> dgate, dup
-  run(use::linear_backward_input_group_T3_O12_K8_2e0cd7ff,
+  run(use::linear_backward_input_group_T3_O12_K8_f16aa3af,
       {57, 29, 58, 31, 59});  // dy.0, weight.0, dy.1, weight.1 -> dx
   run(use::rms_norm_backward_T3_D8_d2bc1d0a,
       {59, 25, 26, 28, 60, 55});  // dy, x, weight, inverse_rms, residual -> dx
