@@ -12,7 +12,7 @@ import {
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
@@ -132,7 +132,13 @@ export async function compile(
   const text = planText(summary);
   const write = interpreted ? writeReference : writeNative;
   const warm = build
-    ? await write(plan, { text, outDir, timer, progress: options.onProgress })
+    ? await write(plan, {
+      text,
+      json: planJson(summary),
+      outDir,
+      timer,
+      progress: options.onProgress,
+    })
     : true;
   return {
     dir: outDir,
@@ -239,6 +245,7 @@ function printer(
 
 interface WriteOptions {
   readonly text: string;
+  readonly json: string;
   readonly outDir: string;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
@@ -246,13 +253,14 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer }: WriteOptions,
+  { text, json, outDir, timer }: WriteOptions,
 ): Promise<boolean> {
   const written = await emitTypescript(plan.info, { memo: new Cache() });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -260,7 +268,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, progress = () => {} }: WriteOptions,
+  { text, json, outDir, timer, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const { sources, constants } = emitProgram(plan, { memo: cache });
@@ -286,6 +294,7 @@ async function writeNative(
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ], { keep: [built.name] });
   timer.lap("bindings");
   return built.compiled === 0;

@@ -11,15 +11,16 @@ import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
   type DataIdentity,
-  JsonlLogger,
   loadTokenizer,
   type RateSchedule,
   rowsOfEpoch,
   RunLock,
+  type SampleOptions,
   type Trainer,
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
+  withSamples,
 } from "../train/mod.ts";
 import { describeData, readData } from "./data_input.ts";
 import { option } from "./flags.ts";
@@ -27,6 +28,7 @@ import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, note, print } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
 import { Progress } from "./progress.ts";
+import { openLoggers, samplesOf } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -43,6 +45,10 @@ export interface RunOptions {
   readonly identity?: DataIdentity;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
+  /** In which form they are kept beside lines of JSON. */
+  readonly log?: "tensorboard" | undefined;
+  /** What is answered before and after. */
+  readonly samples?: SampleOptions | undefined;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
@@ -90,6 +96,8 @@ export function trainCommand(): PlainCommand {
     .addOption(option.target())
     .addOption(option.isa())
     .addOption(option.threads())
+    .addOption(option.log())
+    .addOption(option.samples())
     .addOption(option.events())
     .action(async (path, flags) => {
       const { target, isa, threads, weights } = flags;
@@ -114,6 +122,8 @@ export function trainCommand(): PlainCommand {
         saving: flags,
         identity: data.identity,
         json: flags.json === true,
+        log: flags.log,
+        samples: samplesOf(data, { count: flags.samples, tokenizer }),
         resumeCommand: resumeCommand(path, { ...flags, steps, runDir }),
       });
       if (flags.json !== true) note(nextCommand(path, { weights, runDir, trainer }));
@@ -141,9 +151,13 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...savingOptions(options),
     ...(identity === undefined ? {} : { identity }),
   });
-  using metrics = new JsonlLogger(join(runDir, "metrics.jsonl"), trainer.stepsDone);
-  for await (const event of events) {
-    metrics.log(event);
+  using logs = openLoggers(trainer, { runDir, log: options.log });
+  const { signal } = interrupt;
+  const sampled = options.samples === undefined
+    ? events
+    : withSamples(trainer, events, { ...options.samples, signal });
+  for await (const event of sampled) {
+    logs.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
     if (event.type !== "step") continue;
@@ -236,6 +250,8 @@ function show(event: TrainEvent, progress: Progress): void {
     case "eval":
       progress.end();
       return note(`validation loss ${event.loss.toFixed(4)} after step ${event.step}`);
+    case "sample":
+      return;
     case "skipped":
       progress.end();
       return note(`${event.reason}; passed over ${event.rows.join(", ")}`);
@@ -288,6 +304,8 @@ function resumeCommand(
     readonly target: string;
     readonly isa: string;
     readonly threads?: number | undefined;
+    readonly log?: string | undefined;
+    readonly samples?: number | undefined;
     readonly adapterFormat: string;
     readonly steps: number;
     readonly runDir: string;
@@ -318,6 +336,8 @@ function resumeCommand(
     ["--target", flags.target === "cpu" ? undefined : flags.target],
     ["--isa", flags.isa === "native" ? undefined : flags.isa],
     ["--threads", flags.threads],
+    ["--log", flags.log],
+    ["--samples", flags.samples],
     ["--resume", join(flags.runDir, "checkpoint")],
   ];
   const words = given.flatMap(([flag, value]) =>

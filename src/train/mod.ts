@@ -71,6 +71,7 @@ export type {
   DoneEvent,
   EvalEvent,
   InterruptedEvent,
+  SampleEvent,
   SavedEvent,
   SkippedEvent,
   StartEvent,
@@ -81,7 +82,8 @@ export type {
 export { generate, type GenerateOptions } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
-export { JsonlLogger, type Logger } from "./logger.ts";
+export { JsonlLogger, type Logger, Loggers } from "./logger.ts";
+export { TensorBoardLogger } from "./log_tensorboard.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";
 export {
@@ -103,6 +105,7 @@ export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./toke
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 export type { SaveOptions } from "./checkpoint.ts";
 export { RunLock } from "./run_lock.ts";
+export { type SampleOptions, type SamplePrompt, samplePrompts, withSamples } from "./samples.ts";
 export {
   type BestLoss,
   type RunState,
