@@ -12,7 +12,7 @@ import {
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
@@ -139,7 +139,14 @@ export async function compile(
   const write = interpreted ? writeReference : writeNative;
   const decode = options.decode !== undefined;
   const warm = build
-    ? await write(plan, { text, outDir, timer, decode, progress: options.onProgress })
+    ? await write(plan, {
+      text,
+      json: planJson(summary),
+      outDir,
+      timer,
+      decode,
+      progress: options.onProgress,
+    })
     : true;
   return {
     dir: outDir,
@@ -253,6 +260,7 @@ function printer(
 interface WriteOptions {
   readonly text: string;
   readonly decode: boolean;
+  readonly json: string;
   readonly outDir: string;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
@@ -260,13 +268,14 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer, decode }: WriteOptions,
+  { text, json, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
   const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -274,7 +283,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, decode, progress = () => {} }: WriteOptions,
+  { text, json, outDir, timer, decode, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const { sources, constants } = emitProgram(plan, { memo: cache });
@@ -301,6 +310,7 @@ async function writeNative(
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ], { keep: [built.name] });
   timer.lap("bindings");
   return built.compiled === 0;

@@ -160,6 +160,15 @@ export const FLAGS = {
     meaning: "Begin anew where the folder holds a run that is not finished",
   },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },
+  log: {
+    flags: "--log <name>",
+    choices: ["tensorboard"],
+    meaning: "Keep the events in this form too, in the run's folder",
+  },
+  samples: {
+    flags: "--samples <n>",
+    meaning: "Prompts of the data to answer before and after (default: 2, if it takes seconds)",
+  },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },

@@ -25,7 +25,14 @@ type Flags = Record<string, FlagValue>;
 const OF_THE_CALL: readonly string[] = ["--resume", "--out", "--restart", "--json"];
 
 /** Flags that change nothing of what is computed: a run may go on with others. */
-const FREE: readonly string[] = ["--save-every", "--save-minutes", "--keep", "--adapter-format"];
+const FREE: readonly string[] = [
+  "--save-every",
+  "--save-minutes",
+  "--keep",
+  "--adapter-format",
+  "--log",
+  "--samples",
+];
 
 /** The checkpoint knows whether the steps that are done allow another length. */
 const LENGTH: readonly string[] = ["--steps", "--epochs"];
@@ -71,6 +78,8 @@ export function trainOptions() {
     .addOption(option.target())
     .addOption(option.isa())
     .addOption(option.threads())
+    .addOption(option.log())
+    .addOption(option.samples())
     .addOption(option.events());
 }
 

@@ -9,18 +9,20 @@ import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
   type DataIdentity,
-  JsonlLogger,
   loadTokenizer,
   locateRun,
   rowsOfEpoch,
   type RunFile,
   RunLock,
+  type SampleOptions,
   type ScheduleSettings,
   type ScheduleSpan,
+  type Tokenizer,
   type Trainer,
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
+  withSamples,
 } from "../train/mod.ts";
 import { cardOf } from "./card.ts";
 import { describeData, type ReadData, readData } from "./data_input.ts";
@@ -28,6 +30,7 @@ import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, note, print, quote } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
 import { Progress } from "./progress.ts";
+import { openLoggers, samplesOf } from "./report_run.ts";
 import { Exit } from "./run.ts";
 import { clearRun, recordRun, requireFinished, type RunToRecord } from "./run_record.ts";
 import { flagsOf, resumedFlags, type TrainFlags, trainOptions } from "./run_settings.ts";
@@ -50,6 +53,10 @@ export interface RunOptions {
   readonly record?: RunFile;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
+  /** In which form they are kept beside lines of JSON. */
+  readonly log?: "tensorboard" | undefined;
+  /** What is answered before and after. */
+  readonly samples?: SampleOptions | undefined;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
@@ -92,7 +99,7 @@ export function trainCommand(): PlainCommand {
     const steps = stepsOf(trainer, data.train, { ...flags, isResumed: run.before !== undefined });
     if (typed.resume === undefined) clearRun(runDir);
     const record = await recordRun(run, { trainer, data, steps });
-    await trainTo(steps, { run, trainer, data, record });
+    await trainTo(steps, { run, trainer, tokenizer, data, record });
     if (flags.json !== true) {
       const { weights } = flags;
       note(nextCommand(run.path, { weights, runDir, trainer }));
@@ -158,12 +165,16 @@ function otherRun(checkpoint: string): PacacError {
 interface Loaded {
   readonly run: OpenRun;
   readonly trainer: Trainer;
+  readonly tokenizer: Tokenizer;
   readonly data: ReadData;
   readonly record: RunFile;
 }
 
 /** Trains to the last step; a run that was killed behind it only saves what it was killed before. */
-async function trainTo(steps: number, { run, trainer, data, record }: Loaded): Promise<void> {
+async function trainTo(
+  steps: number,
+  { run, trainer, tokenizer, data, record }: Loaded,
+): Promise<void> {
   const { flags, runDir } = run;
   const { train, validation, identity, validationIdentity } = data;
   const options: RunOptions = {
@@ -177,6 +188,8 @@ async function trainTo(steps: number, { run, trainer, data, record }: Loaded): P
     validationIdentity,
     record,
     json: flags.json === true,
+    log: flags.log,
+    samples: samplesOf(data, { count: flags.samples, tokenizer }),
     resumeCommand: `deno task train --resume ${quote(runDir)}`,
   };
   if (trainer.stepsDone < steps) {
@@ -209,9 +222,13 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(identity === undefined ? {} : { identity }),
     ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
-  using metrics = new JsonlLogger(join(runDir, "metrics.jsonl"), trainer.stepsDone);
-  for await (const event of events) {
-    metrics.log(event);
+  using logs = openLoggers(trainer, { runDir, log: options.log });
+  const { signal } = interrupt;
+  const sampled = options.samples === undefined
+    ? events
+    : withSamples(trainer, events, { ...options.samples, signal });
+  for await (const event of sampled) {
+    logs.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
     if (event.type !== "step") continue;
@@ -300,6 +317,8 @@ function show(event: TrainEvent, progress: Progress): void {
     case "eval":
       progress.end();
       return note(`validation loss ${event.loss.toFixed(4)} after step ${event.step}`);
+    case "sample":
+      return;
     case "skipped":
       progress.end();
       return note(`${event.reason}; passed over ${event.rows.join(", ")}`);

@@ -81,6 +81,7 @@ export type {
   DoneEvent,
   EvalEvent,
   InterruptedEvent,
+  SampleEvent,
   SavedEvent,
   SkippedEvent,
   StartEvent,
@@ -110,7 +111,8 @@ export type { JsonObject } from "./json.ts";
 export { generate, type GenerateOptions, type TextModel, type Written } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
-export { JsonlLogger, type Logger } from "./logger.ts";
+export { JsonlLogger, type Logger, Loggers } from "./logger.ts";
+export { TensorBoardLogger } from "./log_tensorboard.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";
 export {
@@ -156,6 +158,7 @@ export { stopIds } from "./stop_ids.ts";
 export { TextStream } from "./text_stream.ts";
 export { RunLock } from "./run_lock.ts";
 export type { RunPlan } from "./run_plan.ts";
+export { type SampleOptions, type SamplePrompt, samplePrompts, withSamples } from "./samples.ts";
 export {
   type BestLoss,
   type RunState,

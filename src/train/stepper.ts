@@ -86,8 +86,16 @@ export class Stepper {
     });
     const seconds = (performance.now() - began) / 1000;
     const tokensPerSecond = seconds === 0 ? 0 : result.tokens / seconds;
-    const step = trainer.stepsDone;
-    return { type: "step", step, steps, learningRate, ...result, tokensPerSecond, seconds };
+    return {
+      type: "step",
+      step: trainer.stepsDone,
+      steps,
+      learningRate,
+      ...result,
+      tokensPerSecond,
+      seconds,
+      residentBytes: Deno.memoryUsage().rss,
+    };
   }
 
   #state(): Map<string, Float32Array | Int32Array> {

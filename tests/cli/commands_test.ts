@@ -130,12 +130,17 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
     const train = "train tuned --weights made/model --data data.jsonl --steps 5";
     await t.step("train --json prints events as lines, and saves an adapter", async () => {
       await ok(dir, "compile paca.ts --target reference --out tuned");
-      const { stdout } = await ok(dir, `${train} --out run --json`);
+      const { stdout } = await ok(dir, `${train} --out run --json --samples 1 --log tensorboard`);
       const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { type: string });
       assert.deepEqual(
         events.map(({ type }) => type),
-        ["start", "step", "step", "step", "step", "step", "saved", "done", "adapter"],
+        ["start", "sample", "step", "step", "step", "step", "step", "saved", "sample"]
+          .concat("done", "adapter"),
       );
+      const { prompt, expected } = events[1] as unknown as { prompt: string; expected: string };
+      assert.match(`${prompt}|${expected}`, /What is \d+\?.*\|.*It is \d+\./s);
+      const [file] = [...Deno.readDirSync(join(dir, "run/tensorboard"))];
+      assert.ok((await Deno.stat(join(dir, "run/tensorboard", file.name))).size > 500);
       assert.equal(deltasOf(join(dir, "run")).size, 2);
     });
 
