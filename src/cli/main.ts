@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./generate.ts")).generateCommand(),
   },
   {
+    name: "chat",
+    summary: "Talk with a model, with its adapter on and off",
+    load: async () => (await import("./chat.ts")).chatCommand(),
+  },
+  {
     name: "evaluate",
     summary: "Ask a model the questions of a benchmark, and count the right answers",
     load: async () => (await import("./evaluate.ts")).evaluateCommand(),

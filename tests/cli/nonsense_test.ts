@@ -49,6 +49,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
     (bad) => ["program", "--init", "1", "--data", "data.jsonl", "--out", "run", "--adapter", bad],
   ],
   generate: [(bad) => [bad, "--prompt", "Hello"]],
+  chat: [(bad) => [bad]],
   bench: [(bad) => [bad]],
   download: [(bad) => [bad], (bad) => ["--dataset", bad]],
   upload: [(bad) => [bad, "--repo", "org/name", "--dry-run"]],
