@@ -39,11 +39,16 @@ export class Stepper {
   ): Promise<Stepper> {
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
     const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const first = await answerOf(answers);
-    return new Stepper(child, answers, {
-      warmUpSeconds: compileSeconds + first.warmup_seconds,
-      flopsPerStep: first.flops_per_step,
-    });
+    try {
+      const first = await answerOf(answers);
+      return new Stepper(child, answers, {
+        warmUpSeconds: compileSeconds + first.warmup_seconds,
+        flopsPerStep: first.flops_per_step,
+      });
+    } catch (error) {
+      child.kill();
+      throw error;
+    }
   }
 
   /** Takes one step; its seconds. */
