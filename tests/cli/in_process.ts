@@ -16,15 +16,15 @@ export interface Outcome {
 /**
  * Runs a command.
  * @param args Its name and arguments
- * @param environment Variables, INIT_CWD among them, that are put back after it
+ * @param environment Variables, INIT_CWD among them; this thread alone sees them, others of the process run other tests
  */
 export async function runHere(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
-  const all = { NO_COLOR: "1", ...environment };
-  const before = Object.keys(all).map((name) => [name, Deno.env.get(name)] as const);
-  Object.entries(all).forEach(([name, value]) => Deno.env.set(name, value));
+  const all: Readonly<Record<string, string>> = { NO_COLOR: "1", ...environment };
+  const real = Deno.env.get.bind(Deno.env);
+  const env = mock.method(Deno.env, "get", (name: string) => all[name] ?? real(name));
   const out = mock.method(console, "log", () => {});
   const err = mock.method(console, "error", () => {});
   const said = (method: typeof out) =>
@@ -35,9 +35,6 @@ export async function runHere(
   } finally {
     out.mock.restore();
     err.mock.restore();
-    for (const [name, value] of before) {
-      if (value === undefined) Deno.env.delete(name);
-      else Deno.env.set(name, value);
-    }
+    env.mock.restore();
   }
 }
