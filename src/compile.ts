@@ -12,7 +12,7 @@ import {
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
@@ -141,7 +141,6 @@ export async function compile(
   const warm = build
     ? await write(plan, {
       text,
-      json: planJson(summary),
       outDir,
       timer,
       decode,
@@ -260,7 +259,6 @@ function printer(
 interface WriteOptions {
   readonly text: string;
   readonly decode: boolean;
-  readonly json: string;
   readonly outDir: string;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
@@ -268,14 +266,13 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, json, outDir, timer, decode }: WriteOptions,
+  { text, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
   const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
-    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -283,7 +280,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, json, outDir, timer, decode, progress = () => {} }: WriteOptions,
+  { text, outDir, timer, decode, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const { sources, constants } = emitProgram(plan, { memo: cache });
@@ -310,7 +307,6 @@ async function writeNative(
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
-    { file: "plan.json", content: json },
   ], { keep: [built.name] });
   timer.lap("bindings");
   return built.compiled === 0;

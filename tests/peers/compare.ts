@@ -11,6 +11,7 @@
 import { parseArgs } from "node:util";
 import { machineNow } from "../../src/compile.ts";
 import { processorName } from "../../src/build/processor.ts";
+import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
 import { Stepper } from "./stepper.ts";
 
@@ -136,11 +137,6 @@ const groups: readonly (readonly Rival[])[] = [
     ]]
     : []),
 ];
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.floor(sorted.length / 2)]) / 2;
-}
 
 /** Runs a group: every program takes a step, then every program takes the next. */
 async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {

@@ -10,6 +10,7 @@
 import { parseArgs } from "node:util";
 import { machineOf } from "../../src/build/machine.ts";
 import { Graph } from "../../src/graph/graph.ts";
+import { median } from "../../src/tune/statistics.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors } from "../support/op_cases.ts";
@@ -134,10 +135,6 @@ async function compare(one: Case, threads: number): Promise<Row[]> {
     for (const rival of await rivalsOn(one, threads)) add(rival);
   }
   return [...rows.values()];
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN;
 }
 
 const cases: Case[] = LINEARS.flatMap(([k, n]): Case[] => [

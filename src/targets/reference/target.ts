@@ -56,7 +56,6 @@ export function interpretedPlacement(graph: Graph): Placement {
     arenaBytes: bytes,
     scratch: { perThread: 0, shared: 0, offset: 0 },
     peak: { "values of all tensors": bytes },
-    activations: [],
   };
 }
 

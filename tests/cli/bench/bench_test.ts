@@ -5,13 +5,12 @@
 import assert from "node:assert/strict";
 import { chromeTrace } from "../../../src/cli/bench/chrome_trace.ts";
 import type { KernelTime, Measured } from "../../../src/cli/bench/measure.ts";
-import { bestOf, peaksText, profileTable } from "../../../src/cli/bench/roofline.ts";
+import { bestOf, peaksText, profileTable, rooflineOf } from "../../../src/cli/bench/roofline.ts";
 import { type Point, scalingPlot, scalingTable } from "../../../src/cli/bench/scaling.ts";
 import { VARIATIONS, variationTable } from "../../../src/cli/bench/variations.ts";
 import { madeUpBatch } from "../../../src/cli/bench/workload.ts";
 import { programInfo } from "../../../src/emit/info.ts";
-import { median } from "../../../src/report/numbers.ts";
-import { rooflineOf } from "../../../src/report/roofline.ts";
+import { median } from "../../../src/tune/statistics.ts";
 import { runPasses, smallSpec, TINY } from "../../support/small_model.ts";
 
 const OPTIONS = { config: TINY, batch: 2, seqLen: 12, storage: "f32" } as const;
