@@ -12,7 +12,7 @@ import { option } from "./flags.ts";
 import { answer } from "./answer.ts";
 import { duration, grouped, heading, megabytes, print } from "./print.ts";
 import { openSpec, tokenizerFolder } from "./program.ts";
-import { fineTuneOn } from "./train.ts";
+import { fineTuneOn } from "./fine_tune.ts";
 
 const SPEC = `${ROOT}models/tiny.ts`;
 const DATA = `${ROOT}models/tiny/facts.jsonl`;

@@ -14,7 +14,7 @@ import { learnBpe, loadData, loadTokenizer } from "../train/mod.ts";
 import { option } from "./flags.ts";
 import { note, print } from "./print.ts";
 import { openSpec, runFolder } from "./program.ts";
-import { fineTuneOn } from "./train.ts";
+import { fineTuneOn } from "./fine_tune.ts";
 
 const FOLDER = join(ROOT, "models", "tiny");
 const SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>"];

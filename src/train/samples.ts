@@ -64,22 +64,15 @@ export interface SampleOptions {
   readonly prompts: readonly SamplePrompt[];
   /** The model's tokenizer. */
   readonly tokenizer: Tokenizer;
-  /**
-   * Seconds after which a round of samples ends; one that has not even one answer by then is given up, as are those to come. No
-   * limit where it is not said.
-   */
-  readonly limitSeconds?: number;
   /** Ends an answer early. */
   readonly signal?: AbortSignal;
-  /** Told where samples are given up. */
-  readonly onGivenUp?: () => void;
 }
 
 /**
  * A run's events with samples among them: behind the start of a new run, and before the end of one that is done.
  * @param trainer The trainer
  * @param events Its events
- * @param options Prompts, tokenizer, a limit in time
+ * @param options Prompts, tokenizer
  * @throws {PacacError} what the events and the generation throw
  */
 export async function* withSamples(
@@ -87,53 +80,23 @@ export async function* withSamples(
   events: AsyncIterable<TrainEvent>,
   options: SampleOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
-  const sampler = new Sampler(trainer, options);
+  const round = () => answers(trainer, options);
   for await (const event of events) {
-    if (event.type === "done") yield* sampler.round();
+    if (event.type === "done") yield* round();
     yield event;
-    if (event.type === "start" && event.step === 0) yield* sampler.round();
+    if (event.type === "start" && event.step === 0) yield* round();
   }
 }
 
-class Sampler {
-  readonly #trainer: Trainer;
-  readonly #options: SampleOptions;
-  #givenUp = false;
-
-  constructor(trainer: Trainer, options: SampleOptions) {
-    this.#trainer = trainer;
-    this.#options = options;
-  }
-
-  async *round(): AsyncGenerator<SampleEvent, void, undefined> {
-    const { prompts, limitSeconds = Infinity, signal } = this.#options;
-    if (this.#givenUp) return;
-    const deadline = performance.now() + 1000 * limitSeconds;
-    for (const [sample, { ids, prompt, expected }] of prompts.entries()) {
-      const text = await this.#answer(ids, deadline);
-      if (signal?.aborted) return;
-      if (text === undefined) return sample === 0 ? this.#giveUp() : undefined;
-      const step = this.#trainer.stepsDone;
-      yield { type: "sample", step, sample, prompt, expected, text };
-    }
-  }
-
-  /** undefined where the time is up. */
-  async #answer(ids: Int32Array, deadline: number): Promise<string | undefined> {
-    const { tokenizer, signal } = this.#options;
-    const given = { tokenizer, prompt: ids, maxTokens: ANSWER_TOKENS };
+async function* answers(
+  trainer: Trainer,
+  { prompts, tokenizer, signal }: SampleOptions,
+): AsyncGenerator<SampleEvent, void, undefined> {
+  for (const [sample, { ids, prompt, expected }] of prompts.entries()) {
+    const given = { tokenizer, prompt: ids, maxTokens: ANSWER_TOKENS, ...(signal && { signal }) };
     let text = "";
-    for await (
-      const piece of generate(this.#trainer, { ...given, ...(signal && { signal }) })
-    ) {
-      text += piece;
-      if (performance.now() > deadline) return undefined;
-    }
-    return text;
-  }
-
-  #giveUp(): void {
-    this.#givenUp = true;
-    this.#options.onGivenUp?.();
+    for await (const piece of generate(trainer, given)) text += piece;
+    if (signal?.aborted) return;
+    yield { type: "sample", step: trainer.stepsDone, sample, prompt, expected, text };
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Samples before and after a run: the same prompts, no influence on what is learnt, and given up where they take too long.
+ * Samples before and after a run: the same prompts and no influence on what is learnt.
  * @module
  */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, ok } from "node:assert/strict";
 import type { TrainEvent } from "../../src/train/events.ts";
 import { pack } from "../../src/train/data/pack.ts";
 import { loadTrainer } from "../../src/train/load.ts";
@@ -80,14 +80,6 @@ Deno.test("a run that goes on has its first samples already", async () => {
   await run(trainer, { steps: 2 });
   const events = await run(trainer, { steps: 4 });
   deepEqual(events.map(({ type }) => type), ["start", "step", "step", "sample", "sample", "done"]);
-});
-
-Deno.test("samples that take too long are given up once and for all", async () => {
-  const trainer = await fresh();
-  let told = 0;
-  const events = await run(trainer, { limitSeconds: 0, onGivenUp: () => told++, steps: 2 });
-  deepEqual(events.map(({ type }) => type), ["start", "step", "step", "done"]);
-  equal(told, 1);
 });
 
 Deno.test("an interrupted run ends without samples", async () => {

@@ -1,0 +1,198 @@
+/**
+ * Runs the training loop for a person: progress, logs, samples, saving on Ctrl-C.
+ * @module
+ */
+import { join } from "node:path";
+import {
+  type DataIdentity,
+  JsonlLogger,
+  Loggers,
+  type RunFile,
+  type SampleOptions,
+  type ScheduleSettings,
+  type ScheduleSpan,
+  TensorBoardLogger,
+  type Trainer,
+  type TrainEvent,
+  type TrainingData,
+  type TrainOptions,
+  withSamples,
+} from "../train/mod.ts";
+import { cardOf } from "./card.ts";
+import { Interrupt } from "./interrupt.ts";
+import { aside, duration, grouped, note, print } from "./print.ts";
+import { Progress } from "./progress.ts";
+import { Exit } from "./run.ts";
+
+/** What {@linkcode fineTuneOn} takes beside the trainer. */
+export interface RunOptions {
+  readonly data: TrainingData;
+  /** Measured at the end. */
+  readonly validation?: TrainingData | undefined;
+  readonly steps: number;
+  /** Folder for the adapter and the checkpoint. */
+  readonly runDir: string;
+  readonly adapterFormat: "peft" | "paca" | "lora";
+  readonly saving?: SavingFlags;
+  /** What the data is; a resumed run goes on with the same alone. */
+  readonly identity?: DataIdentity;
+  /** What the validation data is, where it comes from files of its own. */
+  readonly validationIdentity?: DataIdentity | undefined;
+  /** What the adapter's card says of the run; little where nothing is given. */
+  readonly record?: RunFile;
+  /** Whether events are printed as lines of JSON. */
+  readonly json: boolean;
+  /** In which form they are kept beside lines of JSON. */
+  readonly log?: "tensorboard" | undefined;
+  /** What is answered before and after. */
+  readonly samples?: SampleOptions | undefined;
+  /** How to go on after an interrupt. */
+  readonly resumeCommand: string;
+}
+
+/** Flags about checkpoints and evaluations, as typed. */
+interface SavingFlags {
+  readonly saveEvery?: number | undefined;
+  readonly saveMinutes?: number | undefined;
+  readonly keep?: number | undefined;
+  readonly evaluateEvery?: number | undefined;
+  readonly patience?: number | undefined;
+  readonly onNan?: "stop" | "skip" | undefined;
+  readonly schedule?: ScheduleSettings["kind"] | undefined;
+  readonly warmup?: ScheduleSpan | undefined;
+  readonly decay?: ScheduleSpan | undefined;
+  readonly floor?: number | undefined;
+  readonly learningRate?: number | undefined;
+}
+
+/**
+ * Runs the loop with progress, saving on Ctrl-C.
+ * @param trainer The trainer
+ * @param options Data, steps, folders
+ * @returns The losses of all steps
+ * @throws {Exit} after an interrupt, once everything is saved
+ */
+export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
+  const { data, validation, steps, runDir, json, identity, validationIdentity } = options;
+  const losses: number[] = [];
+  const progress = new Progress();
+  using interrupt = new Interrupt("Finishing this step, then saving");
+  const events = trainer.train({
+    data,
+    steps,
+    signal: interrupt.signal,
+    checkpoint: join(runDir, "checkpoint"),
+    ...(validation === undefined ? {} : { validation }),
+    ...savingOptions(options),
+    ...(identity === undefined ? {} : { identity }),
+    ...(validationIdentity === undefined ? {} : { validationIdentity }),
+  });
+  using logs = openLoggers(trainer, options);
+  const { signal } = interrupt;
+  const sampled = options.samples === undefined
+    ? events
+    : withSamples(trainer, events, { ...options.samples, signal });
+  for await (const event of sampled) {
+    logs.log(event);
+    if (json) print(JSON.stringify(event));
+    else show(event, progress);
+    if (event.type !== "step") continue;
+    losses.push(event.loss);
+    // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
+    await new Promise((resume) => setTimeout(resume));
+  }
+  progress.end();
+  await saveResult(trainer, options);
+  if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
+  note(
+    `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
+  );
+  throw new Exit(interrupt.exitCode);
+}
+
+function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
+  const { schedule, warmup, decay, floor, learningRate } = saving;
+  return {
+    ...(saveEvery === undefined ? {} : { saveEvery }),
+    ...(saveMinutes === undefined ? {} : { saveMinutes }),
+    ...(keep === undefined ? {} : { keep }),
+    ...(evaluateEvery === undefined ? {} : { evaluateEvery, best: join(runDir, "best") }),
+    ...(patience === undefined ? {} : { patience }),
+    schedule: {
+      ...(schedule === undefined ? {} : { kind: schedule }),
+      ...(warmup === undefined ? {} : { warmup }),
+      ...(decay === undefined ? {} : { decay }),
+      ...(floor === undefined ? {} : { floor }),
+    },
+    ...(learningRate === undefined ? {} : { learningRate }),
+    ...(onNan === undefined ? {} : { onNan }),
+  };
+}
+
+/** Lines of JSON always, and what was asked for beside them. */
+function openLoggers({ stepsDone }: Trainer, { runDir, log }: RunOptions): Loggers {
+  const lines = new JsonlLogger(join(runDir, "metrics.jsonl"), stepsDone);
+  if (log === undefined) return new Loggers([lines]);
+  return new Loggers([lines, new TensorBoardLogger(join(runDir, "tensorboard"), stepsDone)]);
+}
+
+/**
+ * Saves what was learnt into the run's folder, and says where.
+ * @param trainer The trainer
+ * @param options The run's folder, the adapter's form
+ * @throws {PacacError} io
+ */
+export async function saveResult(trainer: Trainer, options: RunOptions): Promise<void> {
+  const { runDir, adapterFormat, record, json } = options;
+  const what = trainer.info.method === "full" ? "model" : "adapter";
+  const dir = join(runDir, what);
+  if (what === "model") await trainer.saveMerged(dir);
+  else {
+    const card = record === undefined ? {} : { card: cardOf(trainer, { runDir, run: record }) };
+    await trainer.saveAdapter(dir, { format: adapterFormat, ...card });
+  }
+  if (json) print(JSON.stringify({ type: "adapter", what, dir }));
+  else note(`${what} ${dir}`);
+}
+
+function show(event: TrainEvent, progress: Progress): void {
+  switch (event.type) {
+    case "start":
+      return note(
+        `${
+          grouped(event.parameters)
+        } trained parameters, steps ${event.step} to ${event.steps} of ` +
+          `${event.batch * event.accumulate} rows of ${event.seqLen} tokens`,
+      );
+    case "step":
+      return progress.step(event);
+    case "eval":
+      progress.end();
+      return note(`validation loss ${event.loss.toFixed(4)} after step ${event.step}`);
+    case "sample":
+      progress.end();
+      note(aside(`sample ${event.sample + 1} after step ${event.step}: ${event.prompt}`));
+      return note(event.text);
+    case "skipped":
+      progress.end();
+      return note(`${event.reason}; passed over ${event.rows.join(", ")}`);
+    case "stopped":
+      progress.end();
+      return note(
+        `stopped early: no validation loss below ${event.loss.toFixed(4)} ` +
+          `since step ${event.bestStep}`,
+      );
+    case "saved":
+      progress.end();
+      return note(`checkpoint ${event.dir}`);
+    case "interrupted":
+      return progress.end();
+    case "done":
+      progress.end();
+      return note(
+        `${grouped(event.tokens)} tokens in ${duration(event.seconds)}, ` +
+          `${grouped(event.tokensPerSecond)} tokens/s, last loss ${event.loss.toFixed(4)}`,
+      );
+  }
+}
