@@ -27,9 +27,8 @@ export interface KillReport {
   readonly repeated: number;
 }
 
-/** Share of kills that come at any time after a process began, whatever it has done by then. */
-const BLIND = 0.3;
-const START_MS = 4000;
+/** Every third kill comes at any time after a process began, whatever it has done by then: within this share of a whole run. */
+const BLIND_SHARE = 0.25;
 
 /**
  * Runs to the end once in peace and once under kills, and compares.
@@ -39,8 +38,10 @@ export async function checkKilledRuns(options: KillOptions): Promise<KillReport>
   const folder = Deno.makeTempDirSync({ prefix: "pacac_kill_" });
   try {
     const [whole, killed] = [join(folder, "whole"), join(folder, "killed")];
+    const began = performance.now();
     await toTheEnd(whole, options.steps);
-    const report = await underKills(killed, options);
+    const blindMs = BLIND_SHARE * (performance.now() - began);
+    const report = await underKills(killed, { ...options, blindMs });
     await toTheEnd(killed, options.steps);
     for (const name of ["checkpoint", "best", "adapter"]) {
       deepEqual(bytesIn(join(killed, name)), bytesIn(join(whole, name)), name);
@@ -54,7 +55,7 @@ export async function checkKilledRuns(options: KillOptions): Promise<KillReport>
 
 async function underKills(
   dir: string,
-  { kills, steps, seed, onKill }: KillOptions,
+  { kills, steps, seed, blindMs, onKill }: KillOptions & { readonly blindMs: number },
 ): Promise<KillReport> {
   let state = seed;
   const random = () => (state = (state * 48271 + 1) % 2147483647) / 2147483647;
@@ -62,12 +63,9 @@ async function underKills(
   for (let kill = 0; kill < kills; kill++) {
     const before = stepOf(dir), linesBefore = lastLine(dir);
     const child = start(dir, steps);
-    const blind = random() < BLIND;
-    const target = Math.min(
-      steps - 1,
-      Math.max(before + 1, Math.round(steps * (kill + 1) / kills)),
-    );
-    if (blind) await wait(START_MS * random());
+    const blind = kill % 3 === 1;
+    const target = Math.max(before + 1, Math.round(steps * (kill + 1) / (kills + 1)));
+    if (blind) await wait(blindMs * random());
     else await until(() => lastLine(dir) >= target, child);
     // A step and its checkpoint more, so that a kill falls anywhere between two of them.
     if (!blind) await wait(300 * random());
