@@ -21,6 +21,7 @@ import { type CompileFlags, loadOptions, openDecoder, tokenizerFolder } from "./
 /** Flags that open a decoder. */
 export interface WriterFlags extends CompileFlags {
   readonly adapter?: string | undefined;
+  readonly init?: number | undefined;
   readonly context?: number | undefined;
 }
 

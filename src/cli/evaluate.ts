@@ -1,8 +1,8 @@
 /**
  * `evaluate`: asks a model the questions of a benchmark and counts the right answers.
  *
- * The description is compiled as it is trained, in rows of --seq-len where that is given; GSM8K writes one answer at a time, so
- * one row is enough. Ctrl-C prints what has been answered.
+ * MMLU's options are compared by the program that trains, whose rows hold several questions; GSM8K's answers are written by the
+ * decoder. Ctrl-C prints what has been answered.
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import { ROOT } from "../spec/evaluate.ts";
-import { type LoadedSpec, loadSpec } from "../spec/load.ts";
+import { loadSpec } from "../spec/load.ts";
 import {
   evaluateGsm8k,
   evaluateMmlu,
@@ -24,9 +24,8 @@ import {
   type MmluItem,
   type Score,
   scoreOf,
-  type Tokenizer,
-  type Trainer,
 } from "../train/mod.ts";
+import { openWriter } from "./answer.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, heading, note, percent, print, table } from "./print.ts";
@@ -46,7 +45,10 @@ const SHOWN_MS = 200;
 /** The command. */
 export function evaluateCommand(): PlainCommand {
   return new Command()
-    .argument("<program>", "Model description (a .ts file), or a folder that compile wrote")
+    .argument(
+      "<program>",
+      "Model description (a .ts file); for mmlu also a folder that compile wrote",
+    )
     .addOption(option.task())
     .addOption(option.questions())
     .addOption(option.shots())
@@ -65,13 +67,13 @@ export function evaluateCommand(): PlainCommand {
       using interrupt = new Interrupt("Stopping after the answers under way");
       const { signal } = interrupt;
       const questions = await loadQuestions(flags, signal);
-      const program = await open(path, flags);
-      await using trainer = await program.module.load(loadOptions(flags));
-      const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
-      const found = await ask(questions, { trainer, tokenizer, signal, flags });
+      await using asker = questions.task === "mmlu"
+        ? await mmluAsker(questions, { path, flags, signal })
+        : await gsm8kAsker(questions, { path, flags, signal });
+      const found = await ask(asker, questions.items.length);
       if (flags.json === true) print(jsonText(found, flags));
       else print(tableText(found));
-      notes(found, trainer.info.seqLen).forEach(note);
+      notes(found, asker.tokens).forEach(note);
       if (found.answered < found.questions) throw new Exit(interrupt.exitCode);
     }) as unknown as PlainCommand;
 }
@@ -92,16 +94,22 @@ interface EvaluateFlags {
   readonly threads?: number | undefined;
 }
 
-type Questions =
-  | { readonly task: "mmlu"; readonly items: readonly MmluItem[] }
-  | {
-    readonly task: "gsm8k";
-    readonly items: readonly Gsm8kItem[];
-    readonly examples: readonly Gsm8kItem[];
-  };
+interface MmluQuestions {
+  readonly task: "mmlu";
+  readonly items: readonly MmluItem[];
+}
+
+interface Gsm8kQuestions {
+  readonly task: "gsm8k";
+  readonly items: readonly Gsm8kItem[];
+  readonly examples: readonly Gsm8kItem[];
+}
 
 /** Before anything is compiled: a wrong path is told at once. */
-async function loadQuestions(flags: EvaluateFlags, signal: AbortSignal): Promise<Questions> {
+async function loadQuestions(
+  flags: EvaluateFlags,
+  signal: AbortSignal,
+): Promise<MmluQuestions | Gsm8kQuestions> {
   const { task, data, shots, limit, subjects } = flags;
   const path = userPath(data);
   if (task === "mmlu") {
@@ -139,33 +147,6 @@ async function gsm8kExamples(path: string, shots: number): Promise<Gsm8kItem[]> 
   });
 }
 
-async function open(path: string, flags: EvaluateFlags): Promise<Program> {
-  const { task, target, isa, threads, weights, seqLen } = flags;
-  const compile = { target, isa, threads, weights };
-  const full = userPath(path);
-  if ((await stat(full).catch(() => undefined))?.isDirectory() === true) {
-    if (seqLen === undefined) return await openProgram(path, compile);
-    throw new PacacError("usage", "Cannot change the rows of a compiled program", {
-      place: { field: "--seq-len" },
-      remedy: "name the model description in place of the folder, or leave --seq-len out",
-    });
-  }
-  const loaded = reshaped(await loadSpec(full), {
-    ...(task === "gsm8k" ? { batch: 1, accumulate: 1 } : {}),
-    ...(seqLen === undefined ? {} : { seqLen }),
-  });
-  const out = join(ROOT, "generated", `${loaded.spec.name}-${target}-${task}`);
-  return await openSpec(loaded, { ...compile, out });
-}
-
-function reshaped(
-  loaded: LoadedSpec,
-  shape: { readonly batch?: number; readonly accumulate?: number; readonly seqLen?: number },
-): LoadedSpec {
-  const { spec } = loaded;
-  return { ...loaded, spec: { ...spec, train: { ...spec.train, ...shape } } };
-}
-
 /** What was answered, whatever the benchmark. */
 interface Found {
   readonly questions: number;
@@ -189,55 +170,88 @@ interface Answered {
   readonly dropped: number;
 }
 
+/** A model that is asked. */
+interface Asker extends AsyncDisposable {
+  /** Most tokens of a question with its examples. */
+  readonly tokens: number;
+  /** One a question, in order; fewer where it was interrupted. */
+  readonly answers: () => AsyncIterable<Answered>;
+}
+
 interface Asking {
-  readonly trainer: Trainer;
-  readonly tokenizer: Tokenizer;
-  readonly signal: AbortSignal;
+  /** Model description, or program folder, as typed. */
+  readonly path: string;
   readonly flags: EvaluateFlags;
+  readonly signal: AbortSignal;
 }
 
-async function* answers(questions: Questions, asking: Asking): AsyncGenerator<Answered, void> {
-  const { trainer, tokenizer, signal } = asking;
-  if (questions.task === "mmlu") {
-    for await (
-      const { item, chosen, dropped } of evaluateMmlu(trainer, questions.items, {
-        tokenizer,
-        signal,
-      })
-    ) {
-      const correct = chosen === undefined ? undefined : chosen === item.question.answer;
-      yield { subject: item.subject, correct, dropped };
-    }
-    return;
-  }
-  const given = { tokenizer, signal, examples: questions.examples, ...writing(asking) };
-  for await (const { item, written, number, dropped } of evaluateGsm8k(questions.items, given)) {
-    const correct = written === undefined ? undefined : number === item.number;
-    yield { subject: "", correct, dropped };
-  }
-}
-
-/** Who writes GSM8K's answers: greedy, to the end of the text or --max-tokens. */
-function writing(
-  { trainer, tokenizer, signal, flags: { maxTokens } }: Asking,
-): { readonly write: (prompt: string) => AsyncIterable<string>; readonly room: number } {
-  const { seqLen } = trainer.info;
+/** The training program, whose forward passes compare the options of several questions at once. */
+async function mmluAsker(
+  { items }: MmluQuestions,
+  { path, flags, signal }: Asking,
+): Promise<Asker> {
+  const program = await openRows(userPath(path), flags);
+  const trainer = await program.module.load(loadOptions(flags));
+  const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
   return {
-    write: (prompt) => generate(trainer, { tokenizer, prompt, maxTokens, signal }),
-    // Where row and answer leave little room, the oldest tokens are forgotten while it is written.
-    room: Math.max(seqLen - maxTokens, Math.floor(seqLen / 2)),
+    tokens: trainer.info.seqLen,
+    async *answers() {
+      for await (
+        const { item, chosen, dropped } of evaluateMmlu(trainer, items, { tokenizer, signal })
+      ) {
+        const correct = chosen === undefined ? undefined : chosen === item.question.answer;
+        yield { subject: item.subject, correct, dropped };
+      }
+    },
+    [Symbol.asyncDispose]: () => trainer[Symbol.asyncDispose](),
   };
 }
 
-async function ask(questions: Questions, asking: Asking): Promise<Found> {
+/** The program with rows of --seq-len. */
+async function openRows(path: string, flags: EvaluateFlags): Promise<Program> {
+  const { target, isa, threads, weights, seqLen } = flags;
+  const compile = { target, isa, threads, weights };
+  if (seqLen === undefined) return await openProgram(path, compile);
+  const { spec, ...rest } = await loadSpec(path);
+  const out = join(ROOT, "generated", `${spec.name}-${target}-mmlu`);
+  const loaded = { ...rest, spec: { ...spec, train: { ...spec.train, seqLen } } };
+  return await openSpec(loaded, { ...compile, out });
+}
+
+/** The decoder: greedy, to the end of the text or --max-tokens. */
+async function gsm8kAsker(
+  { items, examples }: Gsm8kQuestions,
+  { path, flags, signal }: Asking,
+): Promise<Asker> {
+  const { maxTokens, seqLen: context } = flags;
+  const writer = await openWriter(await loadSpec(userPath(path)), { ...flags, context });
+  const { decoder, tokenizer, stop } = writer;
+  const { contextLength } = decoder;
+  // Where there is little room for question and answer, the answer ends with the context.
+  const tokens = Math.max(contextLength - maxTokens, Math.floor(contextLength / 2));
+  const write = (prompt: string) =>
+    generate(decoder, { tokenizer, prompt, maxTokens, stop, signal });
+  return {
+    tokens,
+    async *answers() {
+      const options = { tokenizer, signal, examples, write, room: tokens };
+      for await (const { item, written, number, dropped } of evaluateGsm8k(items, options)) {
+        const correct = written === undefined ? undefined : number === item.number;
+        yield { subject: "", correct, dropped };
+      }
+    },
+    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+  };
+}
+
+async function ask(asker: Asker, total: number): Promise<Found> {
   const subjects = new Map<string, boolean[]>();
-  const total = questions.items.length;
   let answered = 0, right = 0, asked = 0, tooLong = 0, shortened = 0, dropped = 0;
   const status = new Status();
   const began = performance.now();
   let shown = -Infinity;
   try {
-    for await (const answer of answers(questions, asking)) {
+    for await (const answer of asker.answers()) {
       answered++;
       if (answer.correct === undefined) tooLong++;
       else {
@@ -315,18 +329,18 @@ function jsonText(found: Found, flags: EvaluateFlags): string {
 }
 
 /** What a person should know of the figures. */
-function notes(found: Found, seqLen: number): string[] {
+function notes(found: Found, tokens: number): string[] {
   const { questions, answered, tooLong, shortened, dropped, seconds } = found;
   const lines = [`${grouped(answered)} of ${grouped(questions)} in ${duration(seconds)}`];
   if (shortened > 0) {
     lines.push(
-      `${grouped(shortened)} prompts were longer than ${seqLen} tokens: ${grouped(dropped)} ` +
+      `${grouped(shortened)} prompts were longer than ${tokens} tokens: ${grouped(dropped)} ` +
         "examples were dropped from their fronts; --seq-len gives longer rows",
     );
   }
   if (tooLong > 0) {
     lines.push(
-      `${grouped(tooLong)} questions were not asked: alone they are too long for ${seqLen} ` +
+      `${grouped(tooLong)} questions were not asked: alone they are too long for ${tokens} ` +
         "tokens; --seq-len gives longer rows",
     );
   }

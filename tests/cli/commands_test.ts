@@ -115,7 +115,7 @@ function deltasOf(dir: string): Map<string, Float32Array> {
 
 Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
   const dir = await fixture();
-  const generated = [`${NAME}-reference`, `${NAME}-reference-generate`];
+  const generated = [`${NAME}-reference`, `${NAME}-reference-decode`];
   try {
     await t.step("inspect --json prints the plan's figures", async () => {
       const { stdout } = await ok(dir, "inspect paca.ts --target reference --json");

@@ -154,8 +154,8 @@ Deno.test("evaluate asks MMLU and GSM8K, stops at Ctrl-C, and refuses nonsense",
     }
   } finally {
     await Deno.remove(dir, { recursive: true });
-    for (const task of ["mmlu", "gsm8k"]) {
-      await Deno.remove(join(ROOT, "generated", `${NAME}-reference-${task}`), { recursive: true })
+    for (const suffix of ["", "-mmlu", "-decode"]) {
+      await Deno.remove(join(ROOT, "generated", `${NAME}-reference${suffix}`), { recursive: true })
         .catch(() => {});
     }
   }
