@@ -69,11 +69,11 @@ export async function emitTypescript(
   const make: Readonly<Record<string, () => Promise<string>>> = {
     "bindings.ts": async () => (await import("./bindings.ts")).emitBindings(info, rest),
     ...(decode
-      ? { "decoder.ts": async () => (await import("./decoder.ts")).emitDecoder(info) }
-      : { "trainer.ts": async () => (await import("./trainer.ts")).emitTrainer(info) }),
+      ? { "decoder.ts": async () => (await import("./entry.ts")).emitDecoder(info) }
+      : { "trainer.ts": async () => (await import("./entry.ts")).emitTrainer(info) }),
   };
   // Texts depend on what is written and on who writes it.
-  const writers = ["./bindings.ts", "./trainer.ts", "./decoder.ts"].map((file) =>
+  const writers = ["./bindings.ts", "./entry.ts"].map((file) =>
     Deno.readTextFileSync(new URL(file, import.meta.url))
   );
   return await Promise.all(
