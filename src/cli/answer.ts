@@ -2,6 +2,7 @@
  * What the commands that write text have in common: the decoder with its tokenizer, sampling flags, an answer as it comes.
  * @module
  */
+import { Command } from "@commander-js/extra-typings";
 import type { LoadedSpec } from "../spec/load.ts";
 import {
   type Decoder,
@@ -16,7 +17,29 @@ import {
   type Trainer,
   type Written,
 } from "../train/mod.ts";
+import { option } from "./flags.ts";
 import { type CompileFlags, loadOptions, openDecoder, tokenizerFolder } from "./program.ts";
+
+/** A command with the flags of all that write text. */
+export function writingOptions() {
+  return new Command()
+    .argument("<spec>", "Model description, a .ts file")
+    .addOption(option.system())
+    .addOption(option.weights())
+    .addOption(option.adapter())
+    .addOption(option.maxTokens())
+    .addOption(option.temperature())
+    .addOption(option.topK())
+    .addOption(option.topP())
+    .addOption(option.minP())
+    .addOption(option.repetitionPenalty())
+    .addOption(option.stop())
+    .addOption(option.seed())
+    .addOption(option.context())
+    .addOption(option.target())
+    .addOption(option.isa())
+    .addOption(option.threads());
+}
 
 /** Flags that open a decoder. */
 export interface WriterFlags extends CompileFlags {

@@ -2,7 +2,6 @@
  * `chat`: a conversation with a model; an adapter can be switched on and off in it. Reads a line a turn, also from a pipe.
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -11,8 +10,15 @@ import { publishText } from "../formats/atomic.ts";
 import { userPath } from "../knobs.ts";
 import { loadSpec } from "../spec/load.ts";
 import type { Message } from "../train/mod.ts";
-import { answer, type AnswerFlags, openWriter, speedText, stream, type Writer } from "./answer.ts";
-import { option } from "./flags.ts";
+import {
+  answer,
+  type AnswerFlags,
+  openWriter,
+  speedText,
+  stream,
+  type Writer,
+  writingOptions,
+} from "./answer.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, note, print } from "./print.ts";
 
@@ -25,23 +31,7 @@ const HELP = `/adapter on|off   answer with the adapter, or as the base model
 
 /** The command. */
 export function chatCommand(): PlainCommand {
-  return new Command()
-    .argument("<spec>", "Model description, a .ts file")
-    .addOption(option.system())
-    .addOption(option.weights())
-    .addOption(option.adapter())
-    .addOption(option.maxTokens())
-    .addOption(option.temperature())
-    .addOption(option.topK())
-    .addOption(option.topP())
-    .addOption(option.minP())
-    .addOption(option.repetitionPenalty())
-    .addOption(option.stop())
-    .addOption(option.seed())
-    .addOption(option.context())
-    .addOption(option.target())
-    .addOption(option.isa())
-    .addOption(option.threads())
+  return writingOptions()
     .action(async (path, flags) => {
       await using writer = await openWriter(await loadSpec(userPath(path)), flags);
       const chat = new Chat(writer, flags);

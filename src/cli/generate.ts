@@ -2,12 +2,19 @@
  * `generate`: answers a prompt with a model and an adapter, or with both the adapter and without it.
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import { loadSpec } from "../spec/load.ts";
-import { answer, type AnswerFlags, openWriter, speedText, stream, type Writer } from "./answer.ts";
+import {
+  answer,
+  type AnswerFlags,
+  openWriter,
+  speedText,
+  stream,
+  type Writer,
+  writingOptions,
+} from "./answer.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, heading, note, print } from "./print.ts";
@@ -15,25 +22,9 @@ import { Exit } from "./run.ts";
 
 /** The command. */
 export function generateCommand(): PlainCommand {
-  return new Command()
-    .argument("<spec>", "Model description, a .ts file")
+  return writingOptions()
     .addOption(option.prompt())
-    .addOption(option.system())
-    .addOption(option.weights())
-    .addOption(option.adapter())
     .addOption(option.compare())
-    .addOption(option.maxTokens())
-    .addOption(option.temperature())
-    .addOption(option.topK())
-    .addOption(option.topP())
-    .addOption(option.minP())
-    .addOption(option.repetitionPenalty())
-    .addOption(option.stop())
-    .addOption(option.seed())
-    .addOption(option.context())
-    .addOption(option.target())
-    .addOption(option.isa())
-    .addOption(option.threads())
     .action(async (path, flags) => {
       const compare = flags.compare === true;
       if (compare && flags.adapter === undefined) {
