@@ -2,11 +2,11 @@
  * resolve: the model that a description names becomes a written-out architecture.
  *
  * Needs: the loaded description. Gives: the architecture, where weights and tokenizer lie, and config.json for models saved later.
- * It stands before lower, which knows builders' steps alone. No weight is read here, only config.json.
+ * It stands before lower, which knows builders' steps alone. No weight is read here, only headers and config.json.
  * @module
  */
 import { dirname, isAbsolute, resolve as join } from "node:path";
-import { checkWindow, readConfig, readJson, resolveModel } from "../formats/mod.ts";
+import { checkWindow, openWeights, readConfig, readJson, resolveModel } from "../formats/mod.ts";
 import { FAMILIES } from "../spec/families/mod.ts";
 import type { Architecture, FineTuneSpec } from "../spec/description.ts";
 
@@ -30,13 +30,15 @@ export interface ResolveOptions {
  * Finds the model and writes it out.
  * @param spec The description
  * @param options Where it lies, and an override
- * @throws {PacacError} model-not-found, config-invalid, family-unknown
+ * @throws {PacacError} model-not-found, config-invalid, family-unknown, safetensors-invalid
  */
 export function resolve(spec: FineTuneSpec, { path, weights }: ResolveOptions): ResolvedModel {
   const { model } = spec;
   const base = dirname(path);
   if (model.kind === "architecture") {
     const source = model.folder === "" ? "" : join(base, model.folder);
+    // Nothing of them is needed to compile: but a path that was named and is wrong is told now.
+    if (weights !== undefined) openWeights(weights);
     return { architecture: model.architecture, source, config: {} };
   }
   const { folder, configPath } = resolveModel(model.source, {

@@ -34,6 +34,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
   compile: [
     (bad) => [bad],
     (bad) => ["spec.ts", "--target", "reference", "--emit", `before:${bad}`],
+    (bad) => ["spec.ts", "--target", "reference", "--weights", bad],
   ],
   inspect: [(bad) => [bad]],
   data: [
