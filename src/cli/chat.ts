@@ -85,7 +85,7 @@ class Chat {
     if (written.reason === "context") {
       note(`stopped: the context of ${decoder.contextLength} tokens is full; /reset begins anew`);
     }
-    note(aside(speedText(written)));
+    note(aside(speedText(written, decoder.info.bytesPerToken)));
   }
 
   #command(line: string): boolean {

@@ -63,5 +63,5 @@ async function answerOne(
   if (written.reason === "context") {
     note(`stopped: the context of ${decoder.contextLength} tokens is full (--context)`);
   }
-  note(aside(speedText(written)));
+  note(aside(speedText(written, decoder.info.bytesPerToken)));
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { Graph, Tensor } from "../graph/graph.ts";
+import { bytesOf, type Graph, type Tensor } from "../graph/graph.ts";
 import { print } from "../graph/print.ts";
 import { moduleOf } from "../methods/paca.ts";
 import { dimsOf } from "../ops/op.ts";
@@ -72,8 +72,19 @@ export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
       const op = opOf(node.op);
       return sum + op.cost(dimsOf(op, node), { ...node.attributes }).flops;
     }, 0),
+    ...bytesPerToken(graph),
     config,
   };
+}
+
+/** What the decode phase reads of weights, where there is one: an embedding's table is no part of it, unless it is the head's matrix too. */
+function bytesPerToken(graph: Graph): Pick<ProgramInfo, "bytesPerToken"> {
+  const nodes = graph.nodes.filter(({ phase, op }) => phase === "decode" && op !== "embed");
+  const read = new Set(nodes.flatMap(({ inputs }) => Object.values(inputs)));
+  const weights = [...read].filter(({ role }) => role === "weight");
+  return weights.length === 0
+    ? {}
+    : { bytesPerToken: weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0) };
 }
 
 function tensorInfo({ name, shape, dtype, role }: Tensor): TensorInfo {

@@ -159,6 +159,8 @@ export interface ProgramInfo {
   readonly arenaBytes: number;
   /** Floating-point operations of one step (one micro-batch), by the ops' cost rules; what is rebuilt counts again. */
   readonly flopsPerStep: number;
+  /** Of a program that writes text: bytes of weights that each token of it reads. */
+  readonly bytesPerToken?: number;
   /** Hugging Face config.json of the model as an object, for saved models; {} where it is written out. */
   readonly config: Readonly<Record<string, unknown>>;
 }

@@ -54,13 +54,14 @@ export class Sampler {
   next(logits: Float32Array, text: readonly number[]): number {
     const { temperature = 0 } = this.#options;
     if (temperature === 0) return best(penalised(logits, text, this.#options));
-    const candidates = distribution(logits, text, this.#options);
+    const { ids, weights, total } = drawable(logits, text, this.#options);
     let left = this.#random.uniform();
-    for (const { id, probability } of candidates) {
-      left -= probability;
-      if (left < 0) return id;
+    let at = 0;
+    for (; at < weights.length - 1; at++) {
+      left -= weights[at] / total;
+      if (left < 0) break;
     }
-    return candidates[candidates.length - 1].id;
+    return ids === undefined ? at : ids[at];
   }
 }
 
@@ -76,14 +77,39 @@ export function distribution(
   text: readonly number[],
   options: SamplingOptions,
 ): Candidate[] {
+  const { ids, weights, total } = drawable(logits, text, options);
+  return Array.from(weights, (weight, i) => ({
+    id: ids === undefined ? i : ids[i],
+    probability: weight / total,
+  }));
+}
+
+/** The tokens that can be drawn, as numbers alone: they may be the whole vocabulary, for each token of a text. */
+interface Drawable {
+  /** Undefined where they are all, in their order. */
+  readonly ids: readonly number[] | undefined;
+  /** Their probabilities times `total`. */
+  readonly weights: Float64Array;
+  readonly total: number;
+}
+
+function drawable(
+  logits: Float32Array,
+  text: readonly number[],
+  options: SamplingOptions,
+): Drawable {
   const { temperature = 1 } = options;
   const values = penalised(logits, text, options);
   const highest = values[best(values)];
   const weight = (id: number) => Math.exp((values[id] - highest) / temperature);
   const ids = filtered(values, { ...options, highest, weight });
-  const weights = ids.map(weight);
-  const total = weights.reduce((sum, each) => sum + each, 0);
-  return ids.map((id, i) => ({ id, probability: weights[i] / total }));
+  const weights = new Float64Array(ids === undefined ? values.length : ids.length);
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) {
+    weights[i] = weight(ids === undefined ? i : ids[i]);
+    total += weights[i];
+  }
+  return { ids, weights, total };
 }
 
 interface Filters extends SamplingOptions {
@@ -92,9 +118,10 @@ interface Filters extends SamplingOptions {
   readonly weight: (id: number) => number;
 }
 
-function filtered(values: Float32Array, filters: Filters): number[] {
+/** Undefined where nothing is filtered. */
+function filtered(values: Float32Array, filters: Filters): number[] | undefined {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, highest, weight } = filters;
-  if (topK === 0 && topP >= 1 && minP <= 0) return [...values.keys()];
+  if (topK === 0 && topP >= 1 && minP <= 0) return undefined;
   // The share that top-p is of: all tokens', unless top-k has taken some away.
   const all = topP < 1 && topK === 0 ? totalOf(values, weight) : undefined;
   for (let gap = 8;; gap = gap > 1000 ? Infinity : gap * 4) {

@@ -148,7 +148,7 @@ async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
   const seconds: number[][] = group.map(() => []);
   const peaks: number[] = [];
   for (let turn = 1; turn <= turns; turn++) {
-    for (const [i, stepper] of steppers.entries()) seconds[i].push(await stepper.step());
+    for (const [i, stepper] of steppers.entries()) seconds[i].push((await stepper.step()).seconds);
     peaks.push((await machineNow("native", navigator.hardwareConcurrency)).flopsPerSecond);
     const times = seconds.map((of) => of[turn - 1].toFixed(2)).join(", ");
     console.error(`${shape.name}, turn ${turn} of ${turns}: ${times} s`);

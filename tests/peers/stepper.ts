@@ -1,9 +1,33 @@
 /**
- * A program that takes training steps on request, a line each way a step: step_time.py and step_time.ts.
+ * A program that takes training steps, or writes answers, on request, a line each way: step_time.py and step_time.ts, decode_time.py and
+ * decode_time.ts.
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+
+/** How a program is started. */
+interface StepperOptions {
+  /** Seconds that a compile took before. */
+  readonly compileSeconds?: number;
+  /** The longest that an answer may take; a program that takes longer is killed. Without it, any time. */
+  readonly limitSeconds?: number;
+}
+
+/** A step that a program took. */
+interface Step {
+  readonly seconds: number;
+  /** What it wrote, where it writes. */
+  readonly text: string;
+}
+
+interface Answer extends Readonly<Record<string, number | string | undefined>> {
+  readonly warmup_seconds: number;
+  readonly flops_per_step?: number;
+  readonly seconds: number;
+  readonly text?: string;
+  readonly peak_rss_mb: number;
+}
 
 /** The other end of the conversation. */
 export class Stepper {
@@ -11,61 +35,77 @@ export class Stepper {
   readonly warmUpSeconds: number;
   /** Model FLOPs; undefined where the program does not know. */
   readonly flopsPerStep: number | undefined;
-  readonly #child: ChildProcess;
-  readonly #answers: AsyncIterator<string>;
+  readonly #program: Program;
 
-  private constructor(
-    child: ChildProcess,
-    answers: AsyncIterator<string>,
-    first: { readonly warmUpSeconds: number; readonly flopsPerStep: number | undefined },
-  ) {
-    this.#child = child;
-    this.#answers = answers;
-    this.warmUpSeconds = first.warmUpSeconds;
-    this.flopsPerStep = first.flopsPerStep;
+  private constructor(program: Program, first: Answer, compileSeconds: number) {
+    this.#program = program;
+    this.warmUpSeconds = compileSeconds + first.warmup_seconds;
+    this.flopsPerStep = first.flops_per_step;
   }
 
   /**
    * Starts a program and waits for its first step.
    * @param command The executable
    * @param args Its arguments
-   * @param options Seconds that a compile took before
-   * @throws {Error} Where the program ends before it answers; what it said on standard error is shown as it comes
+   * @param options Seconds that a compile took before, how long an answer may take
+   * @throws {Error} Where the program ends before it answers, or takes too long; what it said on standard error is shown as it comes
    */
   static async start(
     command: string,
     args: readonly string[],
-    { compileSeconds = 0 }: { readonly compileSeconds?: number } = {},
+    { compileSeconds = 0, limitSeconds }: StepperOptions = {},
   ): Promise<Stepper> {
-    const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
-    const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    try {
-      const first = await answerOf(answers);
-      return new Stepper(child, answers, {
-        warmUpSeconds: compileSeconds + first.warmup_seconds,
-        flopsPerStep: first.flops_per_step,
-      });
-    } catch (error) {
-      child.kill();
-      throw error;
-    }
+    const program = new Program(command, args, limitSeconds);
+    return new Stepper(program, await program.answer(), compileSeconds);
   }
 
-  /** Takes one step; its seconds. */
-  async step(): Promise<number> {
-    this.#child.stdin?.write("\n");
-    return (await answerOf(this.#answers)).seconds;
+  /** Takes one step. */
+  async step(): Promise<Step> {
+    const { seconds, text = "" } = await this.#program.answer("\n");
+    return { seconds, text };
   }
 
   /** Ends the program; its peak resident memory in MB. */
   async end(): Promise<number> {
-    this.#child.stdin?.end();
-    return (await answerOf(this.#answers)).peak_rss_mb;
+    return (await this.#program.answer("")).peak_rss_mb;
   }
 }
 
-async function answerOf(answers: AsyncIterator<string>): Promise<Record<string, number>> {
-  const { value, done } = await answers.next();
-  if (done === true) throw new Error("a program ended before it answered");
-  return JSON.parse(value);
+/** The process and its lines. */
+class Program {
+  readonly #command: string;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #limitSeconds: number | undefined;
+
+  constructor(command: string, args: readonly string[], limitSeconds: number | undefined) {
+    this.#command = command;
+    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const { stdout } = this.#child;
+    if (stdout === null) throw new Error(`${command} has no standard output`);
+    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    this.#limitSeconds = limitSeconds;
+  }
+
+  /** The next line, after a request; "" ends the input. */
+  async answer(request?: string): Promise<Answer> {
+    if (request === "") this.#child.stdin?.end();
+    else if (request !== undefined) this.#child.stdin?.write(request);
+    let late = false;
+    const timer = this.#limitSeconds === undefined ? undefined : setTimeout(() => {
+      late = true;
+      this.#child.kill("SIGKILL");
+    }, 1000 * this.#limitSeconds);
+    try {
+      const { value, done } = await this.#lines.next();
+      if (done !== true) return JSON.parse(value);
+    } catch (error) {
+      this.#child.kill();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    const why = late ? `took longer than ${this.#limitSeconds} s` : "ended before it answered";
+    throw new Error(`${this.#command} ${why}`);
+  }
 }
