@@ -2,10 +2,18 @@
  * The pipeline: from a loaded model description to a folder with a program that trains it.
  * @module
  */
-import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
+import {
+  buildAddon,
+  Cache,
+  findNvcc,
+  machineOf,
+  probeAddon,
+  standaloneFiles,
+} from "./build/mod.ts";
 import { cpuInfo } from "./build/processor.ts";
 import { programInfo } from "./emit/info.ts";
 import {
+  buildLine,
   CONSTANTS_FILE,
   emitProgram,
   emitTypescript,
@@ -25,9 +33,9 @@ import { verifyPlan } from "./passes/verify_plan.ts";
 import type { FineTuneSpec } from "./spec/description.ts";
 import { type IsaName, ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
-import { gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
+import { architectureOf, gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
 import { requireCuda } from "./targets/cuda/limits.ts";
-import { cudaTarget } from "./targets/cuda/mod.ts";
+import { cudaTarget, cudaTargetOn } from "./targets/cuda/mod.ts";
 import type { Plan } from "./targets/plan.ts";
 import {
   interpretedPlacement,
@@ -47,11 +55,11 @@ export interface CompileOptions {
   readonly outDir: string;
   /** Folder of the model's files, where the description's is not meant. */
   readonly weights?: string;
-  /** `after:PASS` or `after:all`: graphs to give back as text. */
+  /** `after:PASS` or `after:all`: graphs to give back as text. `standalone` (cuda): a program of its own, too. */
   readonly emit?: string;
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
-  /** cuda: the GPU that times are predicted for. */
+  /** cuda: the GPU that the program is built for; code for sm_80 and newer, and an h100's times, where it is not said. */
   readonly gpu?: GpuName;
   /** false: the kernels' defaults, whatever was tuned. Default true. */
   readonly tuned?: boolean;
@@ -74,6 +82,8 @@ export interface Compiled {
   readonly printed: readonly string[];
   /** What a person should know, a line each: where values come from. */
   readonly notes: readonly string[];
+  /** The standalone program, where one was asked for: its folder, and what builds it there. */
+  readonly standalone?: { readonly folder: string; readonly build: string };
 }
 
 /**
@@ -90,18 +100,20 @@ export async function compile(
   const { target: targetName, outDir, weights, build = true } = options;
   const threads = targetName === "cpu" ? options.threads : 1;
   const timer = new Timer();
-  if (targetName === "cuda" && build) throw cudaIsPlanned();
+  // What is missing is said before anything is worked out.
+  if (targetName === "cuda" && build) findNvcc();
+  const standalone = wantsStandalone(options);
   const isa = chooseIsa(options.isa);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
-  const { printed, after } = printer(options.emit);
+  const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
   const graph = runGraphPasses(spec, model.architecture, (pass, graph) => {
     timer.lap(pass);
     after(pass, graph);
   }, { passing: targetName === "cuda" ? "bf16" : "f32" });
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
-  const target = targetOf(targetName, isa);
+  const target = targetOf(targetName, { isa, gpu: options.gpu });
   const choice = targetName !== "cpu" || options.tuned === false
     ? undefined
     : openChoice(options.database, { isa: target.isa, threads });
@@ -132,7 +144,7 @@ export async function compile(
   const text = planText(summary);
   const write = interpreted ? writeReference : writeNative;
   const warm = build
-    ? await write(plan, { text, outDir, timer, progress: options.onProgress })
+    ? await write(plan, { text, outDir, standalone, timer, progress: options.onProgress })
     : true;
   return {
     dir: outDir,
@@ -143,11 +155,27 @@ export async function compile(
     warm,
     printed,
     notes: choice?.say() ?? [],
+    ...(standalone === undefined
+      ? {}
+      : { standalone: { folder: standalone, build: buildLine(target.isa.flags) } }),
   };
 }
 
-function targetOf(name: CompileOptions["target"], isa: IsaName): Target {
-  if (name === "cuda") return cudaTarget;
+/** The folder of a standalone program, where one is asked for. */
+function wantsStandalone({ emit, target, outDir }: CompileOptions): string | undefined {
+  if (emit !== "standalone") return undefined;
+  if (target === "cuda") return `${outDir}/standalone`;
+  throw new PacacError("usage", `Cannot write a standalone program for ${target}: it has none`, {
+    place: { field: "--emit" },
+    remedy: "use --target cuda",
+  });
+}
+
+function targetOf(
+  name: CompileOptions["target"],
+  { isa, gpu }: { readonly isa: IsaName; readonly gpu: GpuName | undefined },
+): Target {
+  if (name === "cuda") return gpu === undefined ? cudaTarget : cudaTargetOn(architectureOf(gpu));
   return name === "reference" ? referenceTarget : cpuTarget(isa);
 }
 
@@ -155,15 +183,6 @@ async function machineFor({ target }: Plan, options: CompileOptions): Promise<Ma
   if (target.name === "cuda") return gpuMachine(options.gpu ?? "h100");
   if (target.name === "reference") return REFERENCE_MACHINE;
   return await machineOf(target.isa, { threads: options.threads });
-}
-
-/** The kernels are there and proven in the emulator; what launches them on a GPU is not. */
-function cudaIsPlanned(): PacacError {
-  return new PacacError("target-unknown", "Cannot build for cuda: this version only plans it", {
-    place: { field: "--target" },
-    remedy:
-      "see the plan with `deno task inspect SPEC --target cuda --gpu h100`; train with --target cpu",
-  });
 }
 
 /**
@@ -223,7 +242,7 @@ function printer(
   if (!emit.startsWith("after:") || !known.includes(wanted)) {
     throw new PacacError("usage", `Cannot print "${emit}": there is no such pass`, {
       place: { field: "--emit" },
-      remedy: `use after:PASS, PASS one of ${known.join(", ")}`,
+      remedy: `use after:PASS, PASS one of ${known.join(", ")}; or standalone`,
     });
   }
   let before = "";
@@ -240,6 +259,7 @@ function printer(
 interface WriteOptions {
   readonly text: string;
   readonly outDir: string;
+  readonly standalone: string | undefined;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
 }
@@ -260,21 +280,24 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, progress = () => {} }: WriteOptions,
+  { text, outDir, standalone, timer, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
-  const { sources, constants } = emitProgram(plan, { memo: cache });
+  const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
+  const { sources, constants, main } = emitted;
   timer.lap("emit");
   const files: GeneratedFile[] = sources.map(({ file, source }) => ({ file, content: source }));
   Deno.mkdirSync(outDir, { recursive: true });
+  const cuda = plan.target.name === "cuda";
   const built = await buildAddon(sources, {
     flags: plan.target.isa.flags,
+    ...(cuda ? { toolchain: findNvcc() } : {}),
     cache,
     folder: outDir,
     onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
   });
   timer.lap("build");
-  await probeAddon(built.path, { cache });
+  await probeAddon(built.path, { cache, make: !cuda });
   timer.lap("probe");
   const written = await emitTypescript(plan.info, {
     addon: built.name,
@@ -287,6 +310,10 @@ async function writeNative(
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
   ], { keep: [built.name] });
+  if (standalone !== undefined && main !== undefined) {
+    const all = standaloneFiles([main, ...sources]);
+    writeGenerated(standalone, all.map(({ file, source }) => ({ file, content: source })));
+  }
   timer.lap("bindings");
   return built.compiled === 0;
 }
