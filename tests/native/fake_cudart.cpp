@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 namespace fake {
 
@@ -43,7 +44,6 @@ struct Kernel {
 std::vector<Queued> queue;                  // of work that nobody has waited for
 std::vector<Queued>* capture = nullptr;     // where work goes in its place
 std::map<const void*, Kernel> kernels;
-std::set<void*> pinned;
 int streams = 0;
 
 cudaError_t called(const char* name) {
@@ -189,10 +189,10 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
-  *graph = reinterpret_cast<cudaGraph_t>(capture);
-  capture = nullptr;
-  ++alive;
+  const std::unique_ptr<std::vector<Queued>> ended(std::exchange(capture, nullptr));
   FAKE(cudaStreamEndCapture);
+  *graph = reinterpret_cast<cudaGraph_t>(new std::vector<Queued>(*ended));
+  ++alive;
   return cudaSuccess;
 }
 

@@ -87,10 +87,11 @@ struct Device {
   std::int64_t shared_limit = 0; ///< bytes of shared memory that a block may be given
 };
 
-/// "12.34 GB"
-inline std::string gigabytes(std::int64_t bytes) {
+/// "12.34 GB", "5.67 MB", "890 bytes"
+inline std::string sized(std::int64_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) * 1e-9);
+  if (bytes < 1000000) std::snprintf(text, sizeof text, "%lld bytes", static_cast<long long>(bytes));
+  else std::snprintf(text, sizeof text, "%.2f %s", static_cast<double>(bytes) * (bytes < 1000000000 ? 1e-6 : 1e-9), bytes < 1000000000 ? "MB" : "GB");
   return text;
 }
 
@@ -131,9 +132,9 @@ inline DeviceMemory allocate(const Device& device, std::int64_t bytes) {
   std::size_t free = 0, total = 0;
   PACAC_CUDA(cudaMemGetInfo(&free, &total), "the device's memory");
   if (bytes > static_cast<std::int64_t>(free)) {
-    throw std::runtime_error("the device is too small: the program needs " + gigabytes(bytes) + ", " + device.name +
-                             " has " + gigabytes(static_cast<std::int64_t>(free)) + " free of " +
-                             gigabytes(static_cast<std::int64_t>(total)));
+    throw std::runtime_error("the device is too small: the program needs " + sized(bytes) + ", " + device.name +
+                             " has " + sized(static_cast<std::int64_t>(free)) + " free of " +
+                             sized(static_cast<std::int64_t>(total)));
   }
   void* memory = nullptr;
   PACAC_CUDA(cudaMalloc(&memory, static_cast<std::size_t>(bytes)), "the program's memory");
