@@ -20,11 +20,12 @@ import {
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
 import { print } from "./graph/print.ts";
+import { runDecodePasses } from "./passes/decode.ts";
 import { GRAPH_PASSES, runGraphPasses } from "./passes/mod.ts";
 import { place } from "./passes/place.ts";
 import { resolve } from "./passes/resolve.ts";
@@ -57,6 +58,8 @@ export interface CompileOptions {
   readonly weights?: string;
   /** `after:PASS` or `after:all`: graphs to give back as text. `standalone` (cuda): a program of its own, too. */
   readonly emit?: string;
+  /** Compile for writing text, not for training: caches of this many tokens. */
+  readonly decode?: { readonly context: number };
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
   /** cuda: the GPU that the program is built for; code for sm_80 and newer, and an h100's times, where it is not said. */
@@ -101,16 +104,20 @@ export async function compile(
   const threads = targetName === "cpu" ? options.threads : 1;
   const timer = new Timer();
   // What is missing is said before anything is worked out.
+  if (targetName === "cuda") requireTraining(options);
   if (targetName === "cuda" && build) findNvcc();
   const standalone = wantsStandalone(options);
   const isa = chooseIsa(options.isa);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
-  const graph = runGraphPasses(spec, model.architecture, (pass, graph) => {
-    timer.lap(pass);
-    after(pass, graph);
-  }, { passing: targetName === "cuda" ? "bf16" : "f32" });
+  const graph = options.decode === undefined
+    ? runGraphPasses(spec, model.architecture, (pass, graph) => {
+      timer.lap(pass);
+      after(pass, graph);
+    }, { passing: targetName === "cuda" ? "bf16" : "f32" })
+    : runDecodePasses(spec, model.architecture, options.decode);
+  if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
   const target = targetOf(targetName, { isa, gpu: options.gpu });
@@ -125,7 +132,7 @@ export async function compile(
   timer.lap("verify_plan");
   const info = programInfo(graph, {
     ...model,
-    spec,
+    spec: shapeOf(spec, options.decode),
     target: targetName,
     arenaBytes: placement.arenaBytes,
     vocabSize: model.architecture.vocabSize,
@@ -143,8 +150,17 @@ export async function compile(
   const summary = summarize(plan, machine);
   const text = planText(summary);
   const write = interpreted ? writeReference : writeNative;
+  const decode = options.decode !== undefined;
   const warm = build
-    ? await write(plan, { text, outDir, standalone, timer, progress: options.onProgress })
+    ? await write(plan, {
+      text,
+      json: planJson(summary),
+      outDir,
+      standalone,
+      timer,
+      decode,
+      progress: options.onProgress,
+    })
     : true;
   return {
     dir: outDir,
@@ -169,6 +185,21 @@ function wantsStandalone({ emit, target, outDir }: CompileOptions): string | und
     place: { field: "--emit" },
     remedy: "use --target cuda",
   });
+}
+
+/** Kernels that write text are the cpu's and the reference's. */
+function requireTraining({ decode }: CompileOptions): void {
+  if (decode === undefined) return;
+  throw new PacacError("target-unknown", "Cannot write text on cuda: its programs train only", {
+    place: { field: "--target" },
+    remedy: "use --target cpu: an adapter does not depend on where it was trained",
+  });
+}
+
+/** The batch's shape as the program has it: one text as long as its caches, where it writes text. */
+function shapeOf(spec: FineTuneSpec, decode: CompileOptions["decode"]): FineTuneSpec {
+  if (decode === undefined) return spec;
+  return { ...spec, train: { ...spec.train, batch: 1, accumulate: 1, seqLen: decode.context } };
 }
 
 function targetOf(
@@ -258,6 +289,8 @@ function printer(
 
 interface WriteOptions {
   readonly text: string;
+  readonly decode: boolean;
+  readonly json: string;
   readonly outDir: string;
   readonly standalone: string | undefined;
   readonly timer: Timer;
@@ -266,13 +299,14 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer }: WriteOptions,
+  { text, json, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
-  const written = await emitTypescript(plan.info, { memo: new Cache() });
+  const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -280,7 +314,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, standalone, timer, progress = () => {} }: WriteOptions,
+  { text, json, outDir, standalone, timer, decode, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
@@ -303,12 +337,14 @@ async function writeNative(
     addon: built.name,
     constants: constants.places,
     memo: cache,
+    decode,
   });
   writeGenerated(outDir, [
     ...files,
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ], { keep: [built.name] });
   if (standalone !== undefined && main !== undefined) {
     const all = standaloneFiles([main, ...sources]);

@@ -82,7 +82,8 @@ export class PacacError extends Error {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
     this.place = detail.place ?? {};
-    this.remedy = detail.remedy ?? "";
+    // A file that cannot be had is nearly always a wrong name.
+    this.remedy = detail.remedy ?? (code === "io" ? "check the path" : "");
   }
 
   /** The text a user sees: place, message, remedy; no stack. */

@@ -71,7 +71,8 @@ export const FLAGS = {
   },
   data: {
     flags: "--data <path[:weight]>",
-    meaning: "Training data: a file or folder; again for more, each with its weight",
+    meaning: "Training data: a file, a folder, or a cached data set as hf:owner/name:split; " +
+      "again for more, each with its weight",
   },
   format: {
     flags: "--format <name>",
@@ -141,17 +142,81 @@ export const FLAGS = {
   },
   warmup: {
     flags: "--warmup <w>",
-    meaning: "Steps with a rising rate; a share of all steps where it is below 1",
+    meaning: "Rising rate: steps, a share of all where it is below 1, or epochs as 0.5ep",
   },
-  resume: { flags: "--resume <dir>", meaning: "Go on from this run's folder, or checkpoint" },
+  decay: {
+    flags: "--decay <d>",
+    meaning: "wsd: falling rate at the end, as --warmup says it (default: 0.2)",
+  },
+  floor: { flags: "--floor <f>", meaning: "Share of the rate that is left at the end" },
+  learningRate: {
+    flags: "--learning-rate <r>",
+    meaning: "The highest rate (default: the description's)",
+  },
+  resume: {
+    flags: "--resume <dir>",
+    meaning: "Go on with the run of this folder, with its own flags; or from a checkpoint",
+  },
+  restart: {
+    flags: "--restart",
+    meaning: "Begin anew where the folder holds a run that is not finished",
+  },
   seed: { flags: "--seed <n>", meaning: "Seed of the data's order, or of sampling" },
+  log: {
+    flags: "--log <name>",
+    choices: ["tensorboard"],
+    meaning: "Keep the events in this form too, in the run's folder",
+  },
+  samples: {
+    flags: "--samples <n>",
+    meaning: "Prompts of the data to answer before and after (default: 2, if it takes seconds)",
+  },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },
   maxTokens: { flags: "--max-tokens <n>", meaning: "Most tokens to write" },
   temperature: { flags: "--temperature <t>", meaning: "0 takes the likeliest token each time" },
+  topK: { flags: "--top-k <k>", meaning: "Sample from the k likeliest tokens (0: from all)" },
   topP: { flags: "--top-p <p>", meaning: "Sample from the likeliest tokens that sum to p" },
+  dataset: { flags: "--dataset", meaning: "The name is a data set's, not a model's" },
+  repo: {
+    flags: "--repo <org/name>",
+    meaning: "Repository on the hub; made where it is not there",
+  },
+  message: { flags: "--message <text>", meaning: "What the commit says" },
+  public: { flags: "--public", meaning: "A repository that has to be made is public, not private" },
+  dryRun: { flags: "--dry-run", meaning: "Say what would be sent, and send nothing" },
+  task: {
+    flags: "--task <name>",
+    choices: ["mmlu", "gsm8k"],
+    meaning: "What is asked: options by their letters' logits, or numbers behind ####",
+  },
+  questions: {
+    flags: "--data <path>",
+    meaning: "Questions: a file, or a folder (mmlu: one with folders test and dev)",
+  },
+  shots: {
+    flags: "--shots <n>",
+    meaning: "Answered examples before each question (default: mmlu 5, gsm8k 0)",
+  },
+  limit: { flags: "--limit <n>", meaning: "Questions at most, evenly from all subjects" },
+  subjects: { flags: "--subjects <names>", meaning: "These subjects of mmlu only, as a,b,c" },
+  minP: {
+    flags: "--min-p <p>",
+    meaning: "Sample from tokens with p times the likeliest one's probability",
+  },
+  repetitionPenalty: {
+    flags: "--repetition-penalty <r>",
+    meaning: "Divide logits of tokens that the text has already",
+  },
+  stop: { flags: "--stop <text>", meaning: "Text that ends the answer; again for more" },
+  context: {
+    flags: "--context <n>",
+    meaning: "Most tokens of a conversation (default: the description's row)",
+  },
+  compare: { flags: "--compare", meaning: "Answer with the adapter and without it" },
+  system: { flags: "--system <text>", meaning: "What the model is told before the conversation" },
   revision: { flags: "--revision <name>", meaning: "Branch, tag or commit (default: main)" },
-  file: { flags: "--file <name>", meaning: "Only this file of the model" },
+  file: { flags: "--file <name>", meaning: "Only this file" },
   base: { flags: "--base <dir>", meaning: "Folder of the base model" },
   exportKind: {
     flags: "--to <form>",
@@ -181,9 +246,10 @@ export const FLAGS = {
   },
   vary: {
     flags: "--vary <what>",
-    choices: ["documents", "supervised"],
+    choices: ["documents", "supervised", "padding"],
     meaning:
-      "Time two workloads in turn: rows of one or of many documents; all or a third supervised",
+      "Time two workloads in turn: one or many documents a row; all or a third supervised; " +
+      "packed or padded rows",
   },
   sweep: {
     flags: "--sweep <what>",

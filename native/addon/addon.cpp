@@ -105,6 +105,7 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
                            InstanceMethod<&NativeProgram::gradients>("gradients"),
                            InstanceMethod<&NativeProgram::forward>("forward"),
                            InstanceMethod<&NativeProgram::logits>("logits"),
+                           InstanceMethod<&NativeProgram::run>("run"),
                            InstanceMethod<&NativeProgram::memory>("memory"),
                            InstanceMethod<&NativeProgram::profile>("profile"),
                            InstanceMethod<&NativeProgram::trace>("trace"),
@@ -259,6 +260,19 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
     return start(
         info, [&own, rows, out] { own.logits(*rows, out); },
         [kept](Napi::Env) -> Napi::Value { return kept->Value(); });
+  }
+
+  /// run("prefill" | "decode"): Promise
+  Napi::Value run(const Napi::CallbackInfo& info) {
+    Engine& own = engine(info);
+    const std::string name = info[0].As<Napi::String>();
+    if (name != "prefill" && name != "decode") {
+      throw Napi::TypeError::New(info.Env(), "cannot run phase " + name);
+    }
+    const auto phase = name == "prefill" ? pacac::PhaseIndex::prefill : pacac::PhaseIndex::decode;
+    return start(
+        info, [&own, phase] { own.write_text(phase); },
+        [](Napi::Env env) -> Napi::Value { return env.Undefined(); });
   }
 
   /// memory(): { arenaUsed, weightsCopied, stepAllocations, logitsRows, isa, threads }

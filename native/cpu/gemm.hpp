@@ -23,47 +23,54 @@
 namespace pacac {
 
 /// Sizes of a product's tiles. NV is in vectors, the others in elements. kFetch adds up what is asked for ahead of its
-/// use: 1 what the next panel of B is packed from, 2 the tile of C, 4 the next block of A.
-template <int mr, int nv, int kc, int mc, int nc, int unroll = 4, int fetch = 0>
+/// use: 1 what the next panel of B is packed from, 2 the tile of C, 4 the next block of A. With `pairs` a float of the packed
+/// operands holds two bf16 of neighbouring k (gemm_pairs.hpp), and a step of the micro-kernel takes both.
+template <int mr, int nv, int kc, int mc, int nc, int unroll = 4, int fetch = 0, bool pairs = false>
 struct Tiles {
   static constexpr int kUnroll = unroll, kFetch = fetch;
+  static constexpr bool kPairs = pairs;
+  /// Steps of the micro-kernel for `deep` values of k.
+  static constexpr std::int64_t steps(std::int64_t deep) { return pairs ? (deep + 1) / 2 : deep; }
   static constexpr int MR = mr, NV = nv, NR = nv * Vec::lanes;
   static constexpr int KC = kc, MC = mc / mr * mr, NC = nc / NR * NR;
   static_assert(mr >= 1 && nv >= 1 && kc >= 1 && mc >= mr && nc >= NR);
   /// Bytes of a thread's packed operands; A's share also where A is read in place. (The 64: a whole vector stored at A's end.)
-  static constexpr std::int64_t kPackedB = (std::int64_t{4} * KC * NC + 63) / 64 * 64;
-  static constexpr std::int64_t kPackedA = std::int64_t{4} * MC * (KC + kRowPadding) + 64;
+  static constexpr std::int64_t kPackedB = (4 * steps(KC) * NC + 63) / 64 * 64;
+  static constexpr std::int64_t kPackedA = 4 * MC * (steps(KC) + kRowPadding) + 64;
   static constexpr std::int64_t kScratch = kPackedB + kPackedA;
 };
 
-/// One step of k: sum[r][v] += a[r * row_step] * b[v * lanes …].
-template <int R, int NV, std::int64_t row_step, class E>
+/// One step of k: sum[r][v] += a[r * row_step] * b[v * lanes …]; of pairs, both products.
+template <int R, int NV, std::int64_t row_step, bool pairs, class E>
 [[gnu::always_inline]] inline void multiply_add(const float* a, const E* b, Vec (&sum)[R][NV]) {
   Vec row[NV];
   for (int v = 0; v < NV; v++) row[v] = load(b + v * Vec::lanes);
   for (int r = 0; r < R; r++) {
-    const Vec value = broadcast(a[r * row_step]);
-    for (int v = 0; v < NV; v++) sum[r][v] = fma(value, row[v], sum[r][v]);
+    const Vec value = broadcast(value_at(a + r * row_step));
+    for (int v = 0; v < NV; v++) {
+      if constexpr (pairs) sum[r][v] = dot_pairs(sum[r][v], value, row[v]);
+      else sum[r][v] = fma(value, row[v], sum[r][v]);
+    }
   }
 }
 
 /// sum[r][v] += Σ_k a[r * row_step + k * k_step] * b[k * b_step + v * lanes …] over `count` values of k. (The compiler keeps
 /// all sums in registers when it unrolls by itself, and does not when the steps are written out; a pragma takes no template argument.)
-template <int unroll, int R, int NV, std::int64_t row_step, std::int64_t k_step, std::int64_t b_step, class E>
+template <int unroll, int R, int NV, std::int64_t row_step, std::int64_t k_step, std::int64_t b_step, bool pairs = false, class E>
 [[gnu::always_inline]] inline void multiply_add(const float* a, const E* b, std::int64_t count, Vec (&sum)[R][NV]) {
   if constexpr (unroll == 1) {
 #pragma GCC unroll 1
-    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step, pairs>(a, b, sum);
   } else if constexpr (unroll == 2) {
 #pragma GCC unroll 2
-    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step, pairs>(a, b, sum);
   } else if constexpr (unroll == 4) {
 #pragma GCC unroll 4
-    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step, pairs>(a, b, sum);
   } else {
     static_assert(unroll == 8);
 #pragma GCC unroll 8
-    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step>(a, b, sum);
+    for (std::int64_t k = 0; k < count; k++, a += k_step, b += b_step) multiply_add<R, NV, row_step, pairs>(a, b, sum);
   }
 }
 
@@ -83,7 +90,7 @@ template <class T, int R, class A, class Store>
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) sum[r][v] = zero();
   }
-  multiply_add<T::kUnroll, R, NV, A::kRowStep, A::kStep, T::NR>(a, b, count, sum);
+  multiply_add<T::kUnroll, R, NV, A::kRowStep, A::kStep, T::NR, T::kPairs>(a, b, count, sum);
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) {
       const std::int64_t left = columns - v * Vec::lanes;
@@ -107,8 +114,6 @@ inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int6
   tile<T, R, A>(a, b, count, store, place, columns);
 }
 
-inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
-
 /// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.
 template <class T, class A, class B, class Store>
 void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A& a, const B& b, const Store& store,
@@ -124,7 +129,7 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
         const float* const block = a.block(packed_a, m, high, k, deep);
         for (std::int64_t j = 0; j < wide; j += T::NR) {
           const std::int64_t exist = smaller(T::NR, wide - j);
-          float* const panel = packed_b + j * T::KC;
+          float* const panel = packed_b + j * T::steps(T::KC);
           const bool fresh = m == rows.begin;
           if (fresh) b.template pack<T::NV>(panel, k, deep, n + j, exist);
           for (std::int64_t i = 0; i < strips; i++) {
@@ -136,7 +141,7 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
               a.fetch(last ? rows.begin : m + T::MC, high, last ? k + T::KC : k, deep,
                       Share{j / T::NR * strips + i, strips * ((wide + T::NR - 1) / T::NR)});
             }
-            tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, deep, store,
+            tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, T::steps(deep), store,
                                  Place{m + i * T::MR, n + j, k == 0}, exist);
           }
         }

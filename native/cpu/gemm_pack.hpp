@@ -11,6 +11,8 @@ namespace pacac {
 /// Floats between packed rows of A beyond their length, so that MR rows do not fall into one set of the L1 cache.
 constexpr std::int64_t kRowPadding = 16;
 
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
 /// A share of something: `index` of `count`.
 struct Share {
   std::int64_t index, count;

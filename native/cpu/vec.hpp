@@ -12,6 +12,9 @@
 //   transpose(row, out)                out[j] lane i = row[i] lane j, lanes x lanes
 //   load_pairs(p)                      2 lanes bf16 values as they are, two a lane; the values of a lane, widened, are then
 //   first_of_pairs(v), second_of_pairs(v)
+//   join_pairs(first, second)          the pairs again of what the two give; dropping lower halves is not rounding
+//   dot_pairs(sum, a, b)               sum + second a · second b + first a · first b, in this order, rounded twice
+//   store_operands(p, v)               to bf16 as operands of dot_pairs, which takes denormals as 0: they may become 0
 //   round_even(v), times_power_of_two(v, n)   what exp is made of
 #pragma once
 #include <cmath>
@@ -61,6 +64,23 @@ inline T round_to(float value) {
 #endif
 
 namespace pacac {
+
+#if !defined(PACAC_ISA_AVX512_BF16)
+/// What vdpbf16ps does, from other instructions: a product of two bf16 has 16 significant bits, so it is exact and each sum
+/// rounds once. (Denormals, which that instruction takes and gives as 0, stay as they are here.)
+inline Vec dot_pairs(Vec sum, Vec a, Vec b) {
+  sum = fma(second_of_pairs(a), second_of_pairs(b), sum);
+  return fma(first_of_pairs(a), first_of_pairs(b), sum);
+}
+inline void store_operands(bf16* p, Vec a) { store(p, a); }
+#endif
+
+/// The four bytes at p as they are, whatever was stored there.
+inline float value_at(const float* p) {
+  float result;
+  std::memcpy(&result, p, sizeof result);
+  return result;
+}
 
 /// out[j] lane i = p[i * stride + j] for i < rows; lanes of further rows are 0.
 template <class T>

@@ -104,4 +104,9 @@ inline Vec second_of_pairs(Vec a) {
   return {_mm256_and_ps(a.v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
+inline Vec join_pairs(Vec first, Vec second) {
+  const __m256i lower = _mm256_srli_epi32(_mm256_castps_si256(first.v), 16);
+  return {_mm256_castsi256_ps(_mm256_blend_epi16(lower, _mm256_castps_si256(second.v), 0xaa))};
+}
+
 }  // namespace pacac

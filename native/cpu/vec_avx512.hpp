@@ -104,4 +104,23 @@ inline Vec second_of_pairs(Vec a) {
       _mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
 }
 
+inline Vec join_pairs(Vec first, Vec second) {
+  const __m512i upper = _mm512_and_si512(_mm512_castps_si512(second.v), _mm512_set1_epi32(static_cast<int>(0xffff0000u)));
+  const __m512i lower = _mm512_maskz_srli_epi32(0xffff, _mm512_castps_si512(first.v), 16);
+  return {_mm512_castsi512_ps(_mm512_or_si512(upper, lower))};
+}
+#ifdef PACAC_ISA_AVX512_BF16
+static_assert(sizeof(__m512bh) == sizeof(__m512) && sizeof(__m256bh) == sizeof(__m256i));
+inline __m512bh as_pairs(Vec a) {
+  __m512bh result;
+  std::memcpy(&result, &a.v, sizeof result);
+  return result;
+}
+inline Vec dot_pairs(Vec sum, Vec a, Vec b) { return {_mm512_dpbf16_ps(sum.v, as_pairs(a), as_pairs(b))}; }
+inline void store_operands(bf16* p, Vec a) {
+  const __m256bh rounded = _mm512_cvtneps_pbh(a.v);
+  std::memcpy(p, &rounded, sizeof rounded);
+}
+#endif
+
 }  // namespace pacac

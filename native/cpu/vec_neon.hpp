@@ -79,4 +79,8 @@ inline Vec second_of_pairs(Vec a) {
   return {vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a.v), vdupq_n_u32(0xffff0000u)))};
 }
 
+inline Vec join_pairs(Vec first, Vec second) {
+  return {vreinterpretq_f32_u32(vsriq_n_u32(vreinterpretq_u32_f32(second.v), vreinterpretq_u32_f32(first.v), 16))};
+}
+
 }  // namespace pacac

@@ -105,4 +105,14 @@ inline Vec second_of_pairs(Vec a) {
   return a;
 }
 
+inline Vec join_pairs(Vec first, Vec second) {
+  typedef std::uint32_t Bits __attribute__((vector_size(16)));
+  Bits lower, upper;
+  std::memcpy(&lower, &first.v, sizeof lower);
+  std::memcpy(&upper, &second.v, sizeof upper);
+  const Bits joined = (lower >> 16) | (upper & 0xffff0000u);
+  std::memcpy(&first.v, &joined, sizeof joined);
+  return first;
+}
+
 }  // namespace pacac

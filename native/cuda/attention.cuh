@@ -86,20 +86,42 @@ __device__ inline void multiply_strip(Strip<width>& strip, const Strip<rows>& p,
   }
 }
 
-/// Writes factor[r] · strip to 16 rows of a head from token `first` on, those below `last`; lanes hold rows g and g + 8.
+/// Writes factor[r] · strip to 16 rows of a head from token `first` on, those below `last`; lanes hold rows g and g + 8. Heads of a
+/// multiple of 8 elements leave in accesses of 16 bytes through `tile`, whose rows from `row` on only this warp has read.
 template <int head_dim>
-__device__ inline void store_strip(bf16* to, int stride, int first, int last, const Strip<kPadded<head_dim>>& strip, const float (&factor)[2]) {
+__device__ inline void store_strip(bf16* to, int stride, int first, int last, const Strip<kPadded<head_dim>>& strip, const float (&factor)[2],
+                                   [[maybe_unused]] char* tile, [[maybe_unused]] int row) {
+  constexpr int kChunks = kPadded<head_dim> / 8;
   const int lane = threadIdx.x % 32;
+  if constexpr (head_dim % 8 == 0) {
+    __syncwarp();  // the warp's lanes have left these rows
 #pragma unroll
-  for (int j = 0; j < kPadded<head_dim> / 8; ++j) {
-    const int column = 8 * j + lane % 4 * 2;
-    if (column >= head_dim) continue;
+    for (int j = 0; j < kChunks; ++j) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int row = first + lane / 4 + 8 * half;
-      if (row >= last) continue;
-      *reinterpret_cast<__nv_bfloat162*>(to + static_cast<std::int64_t>(row) * stride + column) =
-          __floats2bfloat162_rn(strip[j][2 * half] * factor[half], strip[j][2 * half + 1] * factor[half]);
+      for (int half = 0; half < 2; ++half) {
+        char* const at = tile + swizzled<kChunks>(row + lane / 4 + 8 * half, j) + lane % 4 * 4;
+        *reinterpret_cast<std::uint32_t*>(at) = packed(strip[j][2 * half] * factor[half], strip[j][2 * half + 1] * factor[half]);
+      }
+    }
+    __syncwarp();
+    for (int i = lane; i < 16 * (head_dim / 8); i += 32) {
+      const int r = i / (head_dim / 8), chunk = i % (head_dim / 8);
+      if (first + r >= last) continue;
+      const uint4 bits = *reinterpret_cast<const uint4*>(tile + swizzled<kChunks>(row + r, chunk));
+      store_16(to + static_cast<std::int64_t>(first + r) * stride + chunk * 8, bits);
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < kChunks; ++j) {
+      const int column = 8 * j + lane % 4 * 2;
+      if (column >= head_dim) continue;
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int r = first + lane / 4 + 8 * half;
+        if (r >= last) continue;
+        *reinterpret_cast<std::uint32_t*>(to + static_cast<std::int64_t>(r) * stride + column) =
+            packed(strip[j][2 * half] * factor[half], strip[j][2 * half + 1] * factor[half]);
+      }
     }
   }
 }

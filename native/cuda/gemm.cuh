@@ -193,6 +193,25 @@ __device__ inline void each_pair(const Sums<T>& sums, const Visit& visit) {
   }
 }
 
+/// Calls visit(row, column, four) for each group of four neighbouring sums of a row, 16 bytes of float32: of two neighbouring lanes
+/// the even one gives up its half of row g + 8 and receives the rest of row g.
+template <class T, class Visit>
+__device__ inline void each_four(const Sums<T>& sums, const Visit& visit) {
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const bool odd = lane % 2 != 0;
+  const int row = warp / T::kWarpsN * T::WM + lane / 4 + (odd ? 8 : 0), column = warp % T::kWarpsN * T::WN + lane % 4 / 2 * 4;
+#pragma unroll
+  for (int i = 0; i < T::MF; ++i) {
+#pragma unroll
+    for (int j = 0; j < T::NF; ++j) {
+      const float(&own)[4] = sums[i][j];
+      const float first = __shfl_xor_sync(0xffffffffu, odd ? own[0] : own[2], 1);
+      const float second = __shfl_xor_sync(0xffffffffu, odd ? own[1] : own[3], 1);
+      visit(row + 16 * i, column + 8 * j, odd ? float4{first, second, own[2], own[3]} : float4{own[0], own[1], first, second});
+    }
+  }
+}
+
 /// Rounds finish(row, column, {two neighbouring sums}) to bf16 in shared memory ([BM][BN], swizzled), so that the tile leaves in
 /// accesses of 16 bytes. Ends with a barrier.
 template <class T, class Finish>

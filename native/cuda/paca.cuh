@@ -23,12 +23,14 @@ __device__ inline bf16* element(char* tile, int row, int column) {
 /// tile[n][j] = scale * delta[first + n, j] as bf16 for j < rank, zero up to kExtendedDepth and beyond row `sides`.
 template <int SIDE, int rank, int threads>
 __device__ inline void load_delta(char* tile, const float* delta, int first, int sides, float scale) {
-  constexpr int kDepth = kExtendedDepth<rank>;
-  for (int i = threadIdx.x; i < SIDE * kDepth; i += threads) {
-    const int n = i / kDepth, j = i % kDepth;
+  static_assert(rank % 8 == 0);
+  constexpr int kFours = kExtendedDepth<rank> / 4;
+  for (int i = threadIdx.x; i < SIDE * kFours; i += threads) {
+    const int n = i / kFours, j = i % kFours * 4;
     const bool inside = first + n < sides && j < rank;
-    const float value = inside ? scale * delta[static_cast<std::int64_t>(first + n) * rank + j] : 0.0f;
-    *element<kExtended<rank>>(tile, n, j) = __float2bfloat16_rn(value);
+    const float4 value = inside ? *reinterpret_cast<const float4*>(delta + static_cast<std::int64_t>(first + n) * rank + j) : float4{};
+    *reinterpret_cast<uint2*>(element<kExtended<rank>>(tile, n, j)) = {packed(scale * value.x, scale * value.y),
+                                                                     packed(scale * value.z, scale * value.w)};
   }
 }
 
@@ -43,11 +45,11 @@ struct DeltaColumns {
 
   template <int threads>
   __device__ void copy(char* stage, int side, int k) const {
-    for (int i = threadIdx.x; i < BK * SIDE; i += threads) {
-      const int row = i / SIDE, j = i % SIDE;
+    for (int i = threadIdx.x; i < BK * SIDE / 4; i += threads) {
+      const int row = i / (SIDE / 4), j = i % (SIDE / 4) * 4;
       const bool inside = k + row < depth && side + j < rank;
-      const float value = inside ? from[static_cast<std::int64_t>(k + row) * rank + side + j] : 0.0f;
-      *element<SIDE>(stage, row, j) = __float2bfloat16_rn(value);
+      const float4 value = inside ? *reinterpret_cast<const float4*>(from + static_cast<std::int64_t>(k + row) * rank + side + j) : float4{};
+      *reinterpret_cast<uint2*>(element<SIDE>(stage, row, j)) = {packed(value.x, value.y), packed(value.z, value.w)};
     }
   }
   static __device__ void fragment_b(std::uint32_t (&out)[4], std::uint32_t stage, int side, int k) {
@@ -55,27 +57,70 @@ struct DeltaColumns {
   }
 };
 
-/// Zeros the columns rank … kExtendedDepth - 1 of a tile of x_p.
-template <int SIDE, int rank, int threads>
-__device__ inline void clear_rest(char* tile) {
-  constexpr int kRest = kExtendedDepth<rank> - rank;
-  if constexpr (kRest > 0) {
-    for (int i = threadIdx.x; i < SIDE * kRest; i += threads) {
-      *element<kExtended<rank>>(tile, i / kRest, rank + i % kRest) = __float2bfloat16_rn(0.0f);
+/// sums += p for those columns of the tile that are among PaCA's: slot[n] says which of them column n is, or -1. p is [rank, tokens].
+/// A column at a time, so that its rows need one address.
+template <class T>
+__device__ inline void add_columns(Sums<T>& sums, const float* p, const std::int16_t* slot, int row, int tokens) {
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const int first = row + warp / T::kWarpsN * T::WM + lane / 4, column = warp % T::kWarpsN * T::WN + lane % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < T::NF; ++j) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int own = slot[column + 8 * j + e];
+      if (own < 0) continue;
+      const float* const from = p + static_cast<std::int64_t>(own) * tokens + first;
+#pragma unroll
+      for (int i = 0; i < T::MF; ++i) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          if (first + 16 * i + 8 * half < tokens) sums[i][j][2 * half + e] += from[16 * i + 8 * half];
+        }
+      }
     }
   }
 }
 
-/// Copies those columns of a stage of x (rows SIDE, columns k … k+BK-1) that are in `index` to a tile of x_p. A warp takes a column,
-/// its lanes the rows. `index` [rank] lies in shared memory.
+/// The tile of x_p is [kExtended][SIDE]: a column of x_p is a row of it, so that the lanes of a warp, which hold one column, write
+/// neighbouring elements. This zeros the columns rank … kExtendedDepth - 1.
+template <int SIDE, int rank, int threads>
+__device__ inline void clear_rest(char* tile) {
+  constexpr int kChunks = SIDE / 8;
+  for (int i = threadIdx.x; i < (kExtendedDepth<rank> - rank) * kChunks; i += threads) {
+    *reinterpret_cast<uint4*>(tile + swizzled<kChunks>(rank + i / kChunks, i % kChunks)) = uint4{};
+  }
+}
+
+/// Copies those columns of a stage of x (rows SIDE, columns k … k+BK-1) that are in `index` to the tile of x_p. A warp takes a column,
+/// its lanes the rows; each reads the whole chunk around its element: 8 rows of chunks fill the banks once, which single elements of a column
+/// would not. `index` [rank] lies in shared memory.
 template <int SIDE, int BK, int rank, int threads>
-__device__ inline void gather(char* tile, char* stage, const std::int32_t* index, int k) {
+__device__ inline void gather(char* tile, const char* stage, const std::int32_t* index, int k) {
   for (int j = threadIdx.x / 32; j < rank; j += threads / 32) {
     const int column = index[j] - k;
     if (column < 0 || column >= BK) continue;
     for (int row = threadIdx.x % 32; row < SIDE; row += 32) {
-      *element<kExtended<rank>>(tile, row, j) = *element<BK>(stage, row, column);
+      const uint4 chunk = *reinterpret_cast<const uint4*>(stage + swizzled<BK / 8>(row, column / 8));
+      const std::uint32_t low = column & 2 ? chunk.y : chunk.x, high = column & 2 ? chunk.w : chunk.z;
+      const std::uint32_t word = column & 4 ? high : low;
+      *reinterpret_cast<std::uint16_t*>(element<SIDE>(tile, j, row)) = static_cast<std::uint16_t>(column & 1 ? word >> 16 : word);
     }
+  }
+}
+
+/// Writes the tile's rows below `last` to x_p [T, rank]: 16 bytes at a time, whole sectors by neighbouring lanes.
+template <int SIDE, int rank, int threads>
+__device__ inline void store_gathered(bf16* x_p, char* tile, int first, int last) {
+  constexpr int kChunks = rank / 8;
+  constexpr int kSide = kChunks % 2 == 0 ? 2 : kChunks;  // chunks of a row that neighbouring lanes take
+  for (int i = threadIdx.x; i < SIDE * kChunks; i += threads) {
+    const int row = i / kSide % SIDE, j = (i / kSide / SIDE * kSide + i % kSide) * 8;
+    if (first + row >= last) continue;
+    const auto pair = [&](int at) {
+      const auto bits = [&](int column) { return static_cast<std::uint32_t>(*reinterpret_cast<std::uint16_t*>(element<SIDE>(tile, column, row))); };
+      return bits(at) | bits(at + 1) << 16;
+    };
+    store_16(x_p + static_cast<std::int64_t>(first + row) * rank + j, uint4{pair(j), pair(j + 2), pair(j + 4), pair(j + 6)});
   }
 }
 

@@ -80,6 +80,20 @@ __device__ inline float exp2_approximate(float x) {
 /// 1 / (1 + e^-x); 0 and 1 at the ends.
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + exp2_approximate(-kLog2E * x)); }
 
+/// Stores 16 or 8 bytes to device memory in one access; `to` is a multiple of them. nvcc may part a plain store of a structure
+/// into one for each member.
+__device__ inline void store_16(void* to, const uint4& bits) {
+  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(bits.x), "r"(bits.y), "r"(bits.z), "r"(bits.w)
+               : "memory");
+}
+__device__ inline void store_8(void* to, const uint2& bits) {
+  asm volatile("st.global.v2.b32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(to)), "r"(bits.x), "r"(bits.y) : "memory");
+}
+/// Four float32 in one access.
+__device__ inline void store_16(float* to, const float4& values) {
+  store_16(to, uint4{__float_as_uint(values.x), __float_as_uint(values.y), __float_as_uint(values.z), __float_as_uint(values.w)});
+}
+
 /// Sum over the 32 lanes, the same bits in each.
 __device__ inline float warp_sum(float value) {
   for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(0xffffffffu, value, distance);
@@ -102,7 +116,7 @@ struct alignas(16) Eight {
     const uint4 bits = *reinterpret_cast<const uint4*>(at);
     return *reinterpret_cast<const Eight*>(&bits);
   }
-  __device__ void to(bf16* at) const { *reinterpret_cast<uint4*>(at) = *reinterpret_cast<const uint4*>(this); }
+  __device__ void to(bf16* at) const { store_16(at, *reinterpret_cast<const uint4*>(this)); }
 };
 
 /// Sums in float32, rounded once.

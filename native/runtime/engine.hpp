@@ -139,6 +139,18 @@ class Engine {
     std::memcpy(out, floats(program_.at.logits), at(4 * count * logits_width()));
   }
 
+  /// Walks prefill or decode on what its inputs hold now: write() has checked them.
+  void write_text(PhaseIndex index) {
+    if (program_.prefill == nullptr || program_.decode == nullptr) {
+      throw std::invalid_argument("the program was compiled for training, not for writing text");
+    }
+    check_loaded();
+    const Counted counted;
+    Job job;
+    job.text = index;
+    run([](Engine& engine, Job& job, Run& run) { engine.phase(run, job.text); }, job);
+  }
+
   Memory memory() const {
     Memory memory{usage_.bytes(), 0, Counted::total()};
     for (const Weight& weight : weights_) memory.weights_copied += weight.owned();
@@ -169,6 +181,10 @@ class Engine {
 
   void check_batch(const Batch& batch) const {
     pacac::check_batch(program_, batch);
+    check_loaded();
+  }
+
+  void check_loaded() const {
     for (std::int32_t i = 0; i < program_.tensor_count; ++i) {
       if (pointers_[at(i)] == nullptr) fail(program_.tensors[i], "was never loaded");
     }
@@ -191,6 +207,7 @@ class Engine {
     std::size_t count = 0;
     bool backward = false;
     const StepSettings* settings = nullptr;
+    PhaseIndex text = PhaseIndex::decode;
     float scale = 0;
     StepResult result{};
   };
@@ -255,7 +272,8 @@ class Engine {
 
   void phase(Run& run, PhaseIndex index) {
     run.phase_ = index;
-    const Phase phases[] = {program_.forward, program_.logits, program_.backward, program_.update};
+    const Phase phases[] = {program_.forward, program_.logits,  program_.backward,
+                            program_.update,  program_.prefill, program_.decode};
     phases[static_cast<int>(index)](run);
   }
 
@@ -313,7 +331,7 @@ class Engine {
     for (std::int32_t i = 0; i < program_.tensor_count; ++i) {
       const TensorEntry& entry = program_.tensors[i];
       if (entry.role == Role::weight || entry.role == Role::activation) continue;
-      if (entry.role == Role::output) continue;
+      if (entry.role == Role::output || entry.role == Role::cache) continue;
       std::memset(pointers_[at(i)], 0, at(entry.elements * bytes_of(entry.dtype)));
     }
   }

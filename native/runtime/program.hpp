@@ -18,7 +18,7 @@ enum class DType : std::uint8_t { f32, bf16, i32 };
 constexpr std::int64_t bytes_of(DType dtype) { return dtype == DType::bf16 ? 2 : 4; }
 
 enum class Role : std::uint8_t {
-  weight, parameter, gradient, moment, index, constant, input, output, activation
+  weight, parameter, gradient, moment, index, constant, input, output, activation, cache
 };
 
 /// A tensor of the program.
@@ -58,8 +58,8 @@ struct KernelEntry {
 /// The most operands that a kernel may take.
 inline constexpr std::int32_t kMaxOperands = 32;
 
-/// Phases in the order of a step.
-enum class PhaseIndex : std::int32_t { forward, logits, backward, update };
+/// Phases in the order of a step; then those that write text.
+enum class PhaseIndex : std::int32_t { forward, logits, backward, update, prefill, decode };
 
 /// What a schedule calls kernels through, one object a thread (runtime/engine.hpp).
 class Run {
@@ -102,6 +102,7 @@ struct Program {
   double beta1, beta2;
   Wellknown at;
   Phase forward, logits, backward, update;
+  Phase prefill = nullptr, decode = nullptr;
 };
 
 /// The one program that this addon was built from (generated program.cpp).

@@ -7,7 +7,7 @@ import { runCompiler } from "./compiler.ts";
 import { Headers } from "./headers.ts";
 import { linkAddon } from "./link.ts";
 import { precompile, WORTH_IT } from "./precompiled.ts";
-import { findNvcc, findToolchain, NATIVE, SYSTEM_INCLUDES, type Toolchain } from "./toolchain.ts";
+import { findToolchain, NATIVE, SYSTEM_INCLUDES, type Toolchain } from "./toolchain.ts";
 
 /** A source to compile. */
 export interface Source {

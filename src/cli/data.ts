@@ -33,7 +33,10 @@ const BAR = 40;
 /** The command. */
 export function dataCommand(): PlainCommand {
   return new Command()
-    .argument("<files...>", "Data: files or folders, path:weight each where they are mixed")
+    .argument(
+      "<files...>",
+      "Data: files, folders or cached data sets (hf:owner/name:split), path:weight each where they are mixed",
+    )
     .addOption(option.model())
     .addOption(option.seqLen())
     .addOption(option.format())

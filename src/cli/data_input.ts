@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { cacheFolder, userPath } from "../knobs.ts";
 import {
+  type DataIdentity,
   type DataOptions,
   type DataProgress,
   FIELD_NAMES,
@@ -30,6 +31,11 @@ export interface DataFlags extends Pick<DataOptions, "tokenizer" | "seqLen"> {
   readonly validation?: string | undefined;
 }
 
+/** Data that was read, and what its validation part is where that comes from other files. */
+export interface ReadData extends LoadedData {
+  readonly validationIdentity?: DataIdentity;
+}
+
 /** Until progress is shown. */
 const QUIET_MS = 1000;
 
@@ -43,17 +49,21 @@ const [LIVE_MS, PLAIN_MS] = [100, 1000];
  * @throws {PacacError} usage, io, data-invalid, tokenizer-invalid
  * @throws {Exit} after Ctrl-C
  */
-export async function readData(inputs: readonly string[], flags: DataFlags): Promise<LoadedData> {
+export async function readData(inputs: readonly string[], flags: DataFlags): Promise<ReadData> {
   const { validation } = flags;
   const share = validation === undefined ? 0 : shareOf(validation);
   const data = await read(inputs, flags, share ?? 0);
   if (validation === undefined || share !== undefined) return data;
   const apart = await read([validation], { ...flags, map: flags.map }, 0);
-  return { ...data, validation: apart.train };
+  return { ...data, validation: apart.train, validationIdentity: apart.identity };
 }
 
-/** A number is a share, anything else a path. */
-function shareOf(text: string): number | undefined {
+/**
+ * The share that `--validation` names; nothing where it names a path: a number is a share, anything else a path.
+ * @param text As typed
+ * @throws {PacacError} usage, where it is not between 0 and 1
+ */
+export function shareOf(text: string): number | undefined {
   if (!/^\d*\.?\d+(?:e-?\d+)?$/i.test(text)) return undefined;
   const share = Number(text);
   if (share > 0 && share < 1) return share;

@@ -7,11 +7,11 @@ import asciichart from "asciichart";
 import type { Command as PlainCommand } from "commander";
 import { loadSpec } from "../spec/load.ts";
 import { ROOT } from "../spec/evaluate.ts";
-import { loadData, loadTokenizer, type Tokenizer, type Trainer } from "../train/mod.ts";
+import { loadData, loadTokenizer, RunLock, type Tokenizer, type Trainer } from "../train/mod.ts";
 import { option } from "./flags.ts";
-import { answer } from "./generate.ts";
+import { answer } from "./answer.ts";
 import { duration, grouped, heading, megabytes, print } from "./print.ts";
-import { openSpec, runFolder, tokenizerFolder } from "./program.ts";
+import { openSpec, tokenizerFolder } from "./program.ts";
 import { fineTuneOn } from "./train.ts";
 
 const SPEC = `${ROOT}models/tiny.ts`;
@@ -40,7 +40,9 @@ export function demoCommand(): PlainCommand {
       await ask(trainer, tokenizer);
       section(`Fine-tune with PaCA on ${DATA}`);
       const { train } = await loadData(DATA, { tokenizer, seqLen: trainer.info.seqLen });
-      const runDir = runFolder(program.dir);
+      // A folder of its own: what a person trained from the same description stays as it is.
+      const runDir = `${program.dir}-demo`;
+      using _lock = RunLock.take(runDir);
       const losses = await fineTuneOn(trainer, {
         data: train,
         steps,
@@ -69,10 +71,11 @@ function section(title: string): void {
 }
 
 async function ask(trainer: Trainer, tokenizer: Tokenizer): Promise<void> {
-  const sampling = { maxTokens: 40, temperature: 0, topP: 1, seed: 0 };
+  const flags = { maxTokens: 40 };
   for (const prompt of QUESTIONS) {
+    const messages = [{ role: "user", content: prompt }];
     let text = "";
-    for await (const piece of answer(trainer, { tokenizer, prompt, ...sampling })) text += piece;
+    for await (const piece of answer(trainer, { tokenizer, messages, flags })) text += piece;
     print(`  ${prompt}\n    ${text.replaceAll("\n", " ").trim()}`);
   }
 }

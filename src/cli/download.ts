@@ -1,10 +1,18 @@
 /**
- * `download`: a model's files from the hub into the cache that descriptions' hub ids are looked up in.
+ * `download`: files of a model or a data set from the hub into the cache that descriptions' hub ids and `--data hf:` are looked
+ * up in.
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
-import { downloadModel, type DownloadProgress, processEnvironment } from "../formats/mod.ts";
+import {
+  downloadDataset,
+  downloadModel,
+  type DownloadOptions,
+  type DownloadProgress,
+  parseDatasetName,
+  processEnvironment,
+} from "../formats/mod.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { megabytes, note, percent, print } from "./print.ts";
@@ -17,29 +25,45 @@ const SHOW_EVERY = 200;
 /** The command. */
 export function downloadCommand(): PlainCommand {
   return new Command()
-    .argument("<model>", "Hub id, org/name")
+    .argument(
+      "<name>",
+      "Hub id, org/name; a data set's may be org/name:split or org/name:config/split",
+    )
+    .addOption(option.dataset())
     .addOption(option.revision())
     .addOption(option.file())
-    .action(async (model, { revision, file }) => {
+    .action(async (name, { dataset, revision, file }) => {
       using interrupt = new Interrupt("ending; what was downloaded is kept");
       const status = new Status();
       try {
-        const snapshot = await downloadModel(model, {
+        const options: DownloadOptions = {
           env: processEnvironment,
           signal: interrupt.signal,
           progress: shown(status),
           ...revision === undefined ? {} : { revision },
           ...file === undefined ? {} : { wanted: (name: string) => name === file },
-        });
+        };
+        const snapshot = dataset === true
+          ? await downloadDataset(parseDatasetName(name), options)
+          : await downloadModel(name, options);
         status.end();
         print(snapshot);
+        if (dataset === true) note(`train on it with --data ${dataFlag(name, revision)}`);
       } catch (error) {
         status.end();
         if (!interrupt.signal.aborted) throw error;
-        note(`go on with: deno task download ${model}`);
+        const kind = dataset === true ? "--dataset " : "";
+        note(`go on with: deno task download ${kind}${name}`);
         throw new Exit(interrupt.exitCode);
       }
     }) as unknown as PlainCommand;
+}
+
+/** The name that finds the files again in the cache. */
+function dataFlag(name: string, revision: string | undefined): string {
+  const [id, ...part] = name.replace(/^hf:/, "").split(":");
+  const at = revision === undefined || id.includes("@") ? "" : `@${revision}`;
+  return `hf:${[`${id}${at}`, ...part].join(":")}`;
 }
 
 function shown(status: Status): (state: DownloadProgress) => void {

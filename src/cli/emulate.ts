@@ -15,6 +15,7 @@ import {
   parsePtxas,
 } from "../emulator/mod.ts";
 import { PacacError } from "../errors.ts";
+import { fileSize } from "../formats/mod.ts";
 import { userPath } from "../knobs.ts";
 import { option } from "./flags.ts";
 import { argumentsOf, describeResults, type Output } from "./kernel_arguments.ts";
@@ -37,7 +38,7 @@ export function emulateCommand(): PlainCommand {
     .addOption(option.json())
     .action(async (file, kernel, flags) => {
       const path = userPath(file);
-      const module = parse(await ptxOf(path, flags));
+      const module = moduleOf(await ptxOf(path, flags), path);
       const entry = kernel ?? module.entries[0] ?? "";
       const device = new Device();
       const { args, outputs } = argumentsOf(flags.arg, {
@@ -65,12 +66,36 @@ interface CompilerFlags {
   readonly define: readonly string[];
 }
 
+/** Errors name the file that was given; what nvcc made of a .cu file has no name. */
+function moduleOf(text: string, path: string): ReturnType<typeof parse> {
+  const place = path.endsWith(".cu") ? {} : { file: path };
+  const remedy = "give PTX text, or a .cu file";
+  try {
+    const module = parse(text);
+    if (module.entries.length > 0) return module;
+  } catch (error) {
+    if (!(error instanceof PacacError)) throw error;
+    throw new PacacError(error.code, error.message, {
+      place: { ...error.place, ...place },
+      remedy: error.remedy === "" ? remedy : error.remedy,
+      cause: error,
+    });
+  }
+  throw new PacacError("ptx-invalid", "Cannot run PTX: it has no kernel", { place, remedy });
+}
+
 /** PTX of a file: its text, or what nvcc makes of it. */
 async function ptxOf(path: string, flags: CompilerFlags): Promise<string> {
   if (path.endsWith(".cu")) {
     return new TextDecoder().decode(
       (await nvcc(path, ["-ptx", "-lineinfo", "-o", "-"], flags)).stdout,
     );
+  }
+  // A device or a pipe has no end, or none that is known.
+  if (fileSize(path) === undefined) {
+    throw new PacacError("io", "Cannot read the kernels: there is no such file", {
+      place: { file: path },
+    });
   }
   try {
     return await Deno.readTextFile(path);

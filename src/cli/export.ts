@@ -8,11 +8,15 @@ import { exportAdapter, resolveModel } from "../formats/mod.ts";
 import { userPath } from "../knobs.ts";
 import { option } from "./flags.ts";
 import { print } from "./print.ts";
+import { partOf } from "./run_parts.ts";
 
 /** The command. */
 export function exportCommand(): PlainCommand {
   return new Command()
-    .argument("<adapter>", "Adapter folder: peft's PaCA, the paper's, or LoRA of that form")
+    .argument(
+      "<adapter>",
+      "A run's folder, or an adapter's: peft's PaCA, the paper's, LoRA of that form",
+    )
     .addOption(option.base())
     .addOption(option.exportKind())
     .addOption(option.exportOut())
@@ -20,7 +24,8 @@ export function exportCommand(): PlainCommand {
     .action((adapter, { base, to, out, dtype }) => {
       const model = resolveModel(userPath(base), { need: "weights" });
       const target = userPath(out);
-      exportAdapter(userPath(adapter), {
+      const folder = userPath(adapter);
+      exportAdapter(partOf(folder, ["adapter_config.json"]) ?? folder, {
         ...{ to, base: model, out: target },
         ...(dtype === undefined ? {} : { dtype }),
       });

@@ -5,6 +5,10 @@
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { environment, FLAGS } from "../knobs.ts";
 import { PacacError } from "../errors.ts";
+import type { ScheduleSpan } from "../train/mod.ts";
+
+/** Tokens of the longest context that can be compiled for. */
+const MAX_CONTEXT = 131_072;
 
 /** Builders of options, one for each flag that has values or a default. */
 export const option = {
@@ -25,6 +29,7 @@ export const option = {
   init: () => new Option(FLAGS.init.flags, FLAGS.init.meaning).argParser(whole),
   data: () =>
     new Option(FLAGS.data.flags, FLAGS.data.meaning).argParser(gathered).makeOptionMandatory(),
+  trainData: () => new Option(FLAGS.data.flags, FLAGS.data.meaning).argParser(gathered),
   format: () => new Option(FLAGS.format.flags, FLAGS.format.meaning).choices(FLAGS.format.choices),
   map: () => new Option(FLAGS.map.flags, FLAGS.map.meaning),
   skipBad: () => new Option(FLAGS.skipBad.flags, FLAGS.skipBad.meaning).argParser(whole),
@@ -53,9 +58,16 @@ export const option = {
   onNan: () => new Option(FLAGS.onNan.flags, FLAGS.onNan.meaning).choices(FLAGS.onNan.choices),
   schedule: () =>
     new Option(FLAGS.schedule.flags, FLAGS.schedule.meaning).choices(FLAGS.schedule.choices),
-  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(warmup),
+  warmup: () => new Option(FLAGS.warmup.flags, FLAGS.warmup.meaning).argParser(span),
+  decay: () => new Option(FLAGS.decay.flags, FLAGS.decay.meaning).argParser(span),
+  floor: () => new Option(FLAGS.floor.flags, FLAGS.floor.meaning).argParser(upToOne),
+  learningRate: () =>
+    new Option(FLAGS.learningRate.flags, FLAGS.learningRate.meaning).argParser(positive),
   resume: () => new Option(FLAGS.resume.flags, FLAGS.resume.meaning),
+  restart: () => new Option(FLAGS.restart.flags, FLAGS.restart.meaning).conflicts("resume"),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
+  log: () => new Option(FLAGS.log.flags, FLAGS.log.meaning).choices(FLAGS.log.choices),
+  samples: () => new Option(FLAGS.samples.flags, FLAGS.samples.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
   prompt: () => new Option(FLAGS.prompt.flags, FLAGS.prompt.meaning).makeOptionMandatory(),
   maxTokens: () =>
@@ -63,7 +75,28 @@ export const option = {
   temperature: () =>
     new Option(FLAGS.temperature.flags, FLAGS.temperature.meaning).argParser(nonNegative)
       .default(0),
+  topK: () => new Option(FLAGS.topK.flags, FLAGS.topK.meaning).argParser(whole).default(0),
   topP: () => new Option(FLAGS.topP.flags, FLAGS.topP.meaning).argParser(share).default(1),
+  dataset: () => new Option(FLAGS.dataset.flags, FLAGS.dataset.meaning),
+  repo: () => new Option(FLAGS.repo.flags, FLAGS.repo.meaning).makeOptionMandatory(),
+  message: () => new Option(FLAGS.message.flags, FLAGS.message.meaning),
+  public: () => new Option(FLAGS.public.flags, FLAGS.public.meaning),
+  dryRun: () => new Option(FLAGS.dryRun.flags, FLAGS.dryRun.meaning),
+  task: () =>
+    new Option(FLAGS.task.flags, FLAGS.task.meaning).choices(FLAGS.task.choices)
+      .makeOptionMandatory(),
+  questions: () => new Option(FLAGS.questions.flags, FLAGS.questions.meaning).makeOptionMandatory(),
+  shots: () => new Option(FLAGS.shots.flags, FLAGS.shots.meaning).argParser(whole),
+  limit: () => new Option(FLAGS.limit.flags, FLAGS.limit.meaning).argParser(count),
+  subjects: () => new Option(FLAGS.subjects.flags, FLAGS.subjects.meaning).argParser(names),
+  minP: () => new Option(FLAGS.minP.flags, FLAGS.minP.meaning).argParser(upToOne).default(0),
+  repetitionPenalty: () =>
+    new Option(FLAGS.repetitionPenalty.flags, FLAGS.repetitionPenalty.meaning).argParser(positive)
+      .default(1),
+  stop: () => new Option(FLAGS.stop.flags, FLAGS.stop.meaning).argParser(collect).default([]),
+  context: () => new Option(FLAGS.context.flags, FLAGS.context.meaning).argParser(contextLength),
+  compare: () => new Option(FLAGS.compare.flags, FLAGS.compare.meaning),
+  system: () => new Option(FLAGS.system.flags, FLAGS.system.meaning),
   revision: () => new Option(FLAGS.revision.flags, FLAGS.revision.meaning),
   file: () => new Option(FLAGS.file.flags, FLAGS.file.meaning),
   base: () => new Option(FLAGS.base.flags, FLAGS.base.meaning).makeOptionMandatory(),
@@ -120,13 +153,21 @@ export function threadCount(flag: number | undefined): number {
   });
 }
 
-function gathered(text: string, before: string[] = []): string[] {
-  return [...before, text];
+/** Of two parameters, as {@linkcode collect}: the front door tells by it that the flag may come again. */
+function gathered(text: string, before: string[] | undefined): string[] {
+  return [...before ?? [], text];
 }
 
 function count(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("Give a whole number from 1.");
   return Number(text);
+}
+
+/** Rotary tables and caches are as long as the context: a slip of the finger must not fill the memory. */
+function contextLength(text: string): number {
+  const tokens = count(text);
+  if (tokens > MAX_CONTEXT) throw new InvalidArgumentError(`Give at most ${MAX_CONTEXT}.`);
+  return tokens;
 }
 
 function whole(text: string): number {
@@ -148,9 +189,26 @@ function minutes(text: string): number {
   return value;
 }
 
-function warmup(text: string): number {
+/** A stretch of a run: `100` steps, the share `0.1` of all, or `0.5ep` of a pass over the data. */
+function span(text: string): ScheduleSpan {
+  const [, epochs] = /^(.*[^\s])ep$/.exec(text) ?? [];
+  if (epochs !== undefined) return { epochs: nonNegative(epochs) };
   const value = nonNegative(text);
-  if (value >= 1) return count(text);
+  return value >= 1 ? { steps: count(text) } : value;
+}
+
+/**
+ * A stretch as its flag is typed.
+ * @param value What the flag came to
+ */
+export function spanText(value: ScheduleSpan): string {
+  if (typeof value === "number") return `${value}`;
+  return "steps" in value ? `${value.steps}` : `${value.epochs}ep`;
+}
+
+function upToOne(text: string): number {
+  const value = nonNegative(text);
+  if (value > 1) throw new InvalidArgumentError("Give a number from 0 to 1.");
   return value;
 }
 
@@ -164,6 +222,13 @@ function share(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 1)) throw new InvalidArgumentError("Give a number above 0, up to 1.");
   return value;
+}
+
+/** Names between commas. */
+function names(text: string): string[] {
+  const list = text.split(",").map((name) => name.trim());
+  if (list.includes("")) throw new InvalidArgumentError("Give names with commas between them.");
+  return [...new Set(list)];
 }
 
 function emitted(text: string): string {

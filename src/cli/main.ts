@@ -4,7 +4,8 @@
  */
 import { type CommandEntry, run } from "./run.ts";
 
-const COMMANDS: readonly CommandEntry[] = [
+/** All commands, in the order in which `help` lists them. */
+export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "compile",
     summary: "Compile a model description to a native trainer",
@@ -31,14 +32,29 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./generate.ts")).generateCommand(),
   },
   {
+    name: "chat",
+    summary: "Talk with a model, with its adapter on and off",
+    load: async () => (await import("./chat.ts")).chatCommand(),
+  },
+  {
+    name: "evaluate",
+    summary: "Ask a model the questions of a benchmark, and count the right answers",
+    load: async () => (await import("./evaluate.ts")).evaluateCommand(),
+  },
+  {
     name: "bench",
     summary: "Measure training speed and memory on made-up batches",
     load: async () => (await import("./bench.ts")).benchCommand(),
   },
   {
     name: "download",
-    summary: "Download a model from the hub into the Hugging Face cache",
+    summary: "Download a model or a data set from the hub into the Hugging Face cache",
     load: async () => (await import("./download.ts")).downloadCommand(),
+  },
+  {
+    name: "upload",
+    summary: "Put an adapter or a model on the hub",
+    load: async () => (await import("./upload.ts")).uploadCommand(),
   },
   {
     name: "export",

@@ -12,7 +12,7 @@ import { resolveModel } from "../formats/model_folder.ts";
 import { userPath } from "../knobs.ts";
 import { ROOT } from "../spec/evaluate.ts";
 import { blameSpec, type LoadedSpec, loadSpec } from "../spec/load.ts";
-import type { LoadOptions, Trainer } from "../train/mod.ts";
+import type { Decoder, LoadOptions, Trainer } from "../train/mod.ts";
 import { threadCount } from "./flags.ts";
 import { Status } from "./progress.ts";
 import { aside, duration, note } from "./print.ts";
@@ -29,11 +29,18 @@ export interface CompileFlags {
   readonly build?: boolean;
   readonly tuned?: boolean | undefined;
   readonly db?: string | undefined;
+  /** Compile for writing text, with caches of so many tokens. */
+  readonly decode?: CompileOptions["decode"];
 }
 
 /** What a generated trainer.ts exports. */
 export interface TrainerModule {
   readonly load: (options: LoadOptions) => Promise<Trainer>;
+}
+
+/** What a generated decoder.ts exports. */
+interface DecoderModule {
+  readonly load: (options: LoadOptions) => Promise<Decoder>;
 }
 
 /** A program that is ready to load. */
@@ -51,9 +58,13 @@ export interface Program {
  * @param flags Target, instruction set, threads, folders
  */
 export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Promise<Compiled> {
-  const { target, isa, weights, out, emit, build = true, tuned = true, db } = flags;
+  const { target, isa, weights, out, emit, build = true, tuned = true, db, decode } = flags;
   const outDir = out === undefined
-    ? join(ROOT, "generated", `${loaded.spec.name}-${target}`)
+    ? join(
+      ROOT,
+      "generated",
+      `${loaded.spec.name}-${target}${decode === undefined ? "" : "-decode"}`,
+    )
     : userPath(out);
   // Imported late: a built program runs without the compiler in memory.
   const { compile } = await import("../compile.ts");
@@ -67,6 +78,7 @@ export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Prom
       build,
       tuned,
       onProgress: (text) => status.show(text),
+      ...(decode === undefined ? {} : { decode }),
       ...(flags.gpu === undefined ? {} : { gpu: flags.gpu }),
       ...(weights === undefined ? {} : { weights: userPath(weights) }),
       ...(emit === undefined ? {} : { emit }),
@@ -99,24 +111,52 @@ export async function openProgram(path: string, flags: CompileFlags): Promise<Pr
  * @param flags For the compile
  */
 export async function openSpec(loaded: LoadedSpec, flags: CompileFlags): Promise<Program> {
+  const compiled = await compileAloud(loaded, flags);
+  return { dir: compiled.dir, module: await importTrainer(compiled.dir), compiled, loaded };
+}
+
+/**
+ * Compiles a description for writing text and loads it.
+ * @param loaded The description
+ * @param flags For the compile, `decode` among them
+ * @param options Weights, adapter, threads
+ */
+export async function openDecoder(
+  loaded: LoadedSpec,
+  flags: CompileFlags & { readonly decode: { readonly context: number } },
+  options: LoadOptions,
+): Promise<Decoder> {
+  const { dir } = await compileAloud(loaded, flags);
+  const module = await importModule<DecoderModule>(dir, "decoder.ts");
+  return await module.load(options);
+}
+
+async function compileAloud(loaded: LoadedSpec, flags: CompileFlags): Promise<Compiled> {
   const began = performance.now();
   const compiled = await compileSpec(loaded, flags);
   const took = duration((performance.now() - began) / 1000);
   note(aside(`compiled ${compiled.dir} in ${took}${compiled.warm ? " (cached)" : ""}`));
-  return { dir: compiled.dir, module: await importTrainer(compiled.dir), compiled, loaded };
+  return compiled;
 }
 
-async function importTrainer(dir: string): Promise<TrainerModule> {
-  const file = join(dir, "trainer.ts");
+function importTrainer(dir: string): Promise<TrainerModule> {
+  return importModule<TrainerModule>(dir, "trainer.ts");
+}
+
+async function importModule<Module extends { readonly load: unknown }>(
+  dir: string,
+  name: string,
+): Promise<Module> {
+  const file = join(dir, name);
   if (!await isFile(file)) {
-    throw new PacacError("load-failed", "Cannot open the program: the folder has no trainer.ts", {
+    throw new PacacError("load-failed", `Cannot open the program: the folder has no ${name}`, {
       place: { file: dir },
       remedy: "name a model description (a .ts file), or a folder that compile wrote",
     });
   }
   const module: unknown = await import(pathToFileURL(file).href);
-  if (!isTrainer(module)) {
-    throw new PacacError("load-failed", "Cannot open the program: trainer.ts exports no load()", {
+  if (!hasLoad<Module>(module)) {
+    throw new PacacError("load-failed", `Cannot open the program: ${name} exports no load()`, {
       place: { file },
       remedy: "compile the model description again",
     });
@@ -124,17 +164,19 @@ async function importTrainer(dir: string): Promise<TrainerModule> {
   return module;
 }
 
-function isTrainer(module: unknown): module is TrainerModule {
+function hasLoad<Module extends { readonly load: unknown }>(module: unknown): module is Module {
   return typeof module === "object" && module !== null && "load" in module &&
     typeof module.load === "function";
 }
 
 /**
  * The folder of a model's tokenizer: beside the weights, else where the description says that the model is.
- * @param trainer A loaded trainer
+ * @param program A loaded trainer or decoder
  * @throws {PacacError} model-not-found
  */
-export async function tokenizerFolder({ weights, info }: Trainer): Promise<string> {
+export async function tokenizerFolder(
+  { weights, info }: Pick<Trainer, "weights" | "info">,
+): Promise<string> {
   const beside = weights === undefined || await isFolder(weights) ? weights : dirname(weights);
   if (beside !== undefined && await isFile(join(beside, "tokenizer.json"))) return beside;
   if (info.source === "") {

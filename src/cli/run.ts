@@ -58,6 +58,11 @@ export async function run(
   warnAboutVersion();
   try {
     const command = prepare(await entry.load(), entry);
+    const problem = flagProblem(command, rest);
+    if (problem !== undefined) {
+      note(usageError(problem, name));
+      return 2;
+    }
     await command.parseAsync([...rest], { from: "user" });
     return 0;
   } catch (error) {
@@ -78,6 +83,36 @@ function prepare(command: PlainCommand, entry: CommandEntry): PlainCommand {
       outputError: (text, write) => write(usageError(text, entry.name)),
     })
     .addHelpText("after", `\nEnvironment:\n${variables}`);
+}
+
+/**
+ * What is wrong with the flags' names, in commander's words. It tells of a flag that is missing before one that it does not
+ * know, which is the same one misspelt; and takes the last of two values without a word.
+ */
+function flagProblem(command: PlainCommand, args: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  for (let i = 0; i < args.length && args[i] !== "--"; i++) {
+    if (!/^-./.test(args[i])) continue;
+    const [flag] = args[i].split("=", 1);
+    if (flag === "--help" || flag === "-h") return undefined;
+    const option = command.options.find(({ long, short }) => long === flag || short === flag);
+    if (option === undefined) {
+      const known = command.options.flatMap(({ long, hidden }) => hidden ? [] : [long ?? ""]);
+      const guess = near(flag, known);
+      return `error: unknown option '${flag}'` +
+        (guess === undefined ? "" : `\n(Did you mean ${guess}?)`);
+    }
+    const value = args[i] === flag ? args.at(i + 1) : args[i].slice(flag.length + 1);
+    if (option.required && args[i] === flag) i++;
+    if (option.required && value === "") {
+      return `error: option '${option.flags}' has an empty value`;
+    }
+    // A flag that may come again is read with what came before.
+    const again = option.parseArg?.length === 2;
+    if (seen.has(flag) && !again) return `error: option '${option.flags}' is given twice`;
+    seen.add(flag);
+  }
+  return undefined;
 }
 
 /** commander's words in the form of all other errors. */

@@ -2,32 +2,38 @@
  * `train`: fine-tunes a model on a data file and saves the adapter.
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
-import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
   type DataIdentity,
-  JsonlLogger,
   loadTokenizer,
-  type RateSchedule,
+  locateRun,
   rowsOfEpoch,
+  type RunFile,
   RunLock,
+  type SampleOptions,
+  type ScheduleSettings,
+  type ScheduleSpan,
+  type Tokenizer,
   type Trainer,
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
+  withSamples,
 } from "../train/mod.ts";
-import { describeData, readData } from "./data_input.ts";
-import { option } from "./flags.ts";
+import { cardOf } from "./card.ts";
+import { describeData, type ReadData, readData } from "./data_input.ts";
 import { Interrupt } from "./interrupt.ts";
-import { duration, grouped, note, print } from "./print.ts";
+import { duration, grouped, note, print, quote } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
 import { Progress } from "./progress.ts";
+import { openLoggers, samplesOf } from "./report_run.ts";
 import { Exit } from "./run.ts";
+import { clearRun, recordRun, requireFinished, type RunToRecord } from "./run_record.ts";
+import { flagsOf, resumedFlags, type TrainFlags, trainOptions } from "./run_settings.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
 export interface RunOptions {
@@ -41,8 +47,16 @@ export interface RunOptions {
   readonly saving?: SavingFlags;
   /** What the data is; a resumed run goes on with the same alone. */
   readonly identity?: DataIdentity;
+  /** What the validation data is, where it comes from files of its own. */
+  readonly validationIdentity?: DataIdentity | undefined;
+  /** What the adapter's card says of the run; little where nothing is given. */
+  readonly record?: RunFile;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
+  /** In which form they are kept beside lines of JSON. */
+  readonly log?: "tensorboard" | undefined;
+  /** What is answered before and after. */
+  readonly samples?: SampleOptions | undefined;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
@@ -55,69 +69,135 @@ interface SavingFlags {
   readonly evaluateEvery?: number | undefined;
   readonly patience?: number | undefined;
   readonly onNan?: "stop" | "skip" | undefined;
-  readonly schedule?: RateSchedule["kind"] | undefined;
-  readonly warmup?: number | undefined;
+  readonly schedule?: ScheduleSettings["kind"] | undefined;
+  readonly warmup?: ScheduleSpan | undefined;
+  readonly decay?: ScheduleSpan | undefined;
+  readonly floor?: number | undefined;
+  readonly learningRate?: number | undefined;
 }
 
 /** The command. */
 export function trainCommand(): PlainCommand {
-  return new Command()
-    .argument("<program>", "Model description (a .ts file), or a folder that compile wrote")
-    .addOption(option.data())
-    .addOption(option.format())
-    .addOption(option.map())
-    .addOption(option.skipBad())
-    .addOption(option.trainOn())
-    .addOption(option.packing())
-    .addOption(option.validation())
-    .addOption(option.weights())
-    .addOption(option.adapter())
-    .addOption(option.init())
-    .addOption(option.steps())
-    .addOption(option.epochs())
-    .addOption(option.runDir())
-    .addOption(option.adapterFormat())
-    .addOption(option.saveEvery())
-    .addOption(option.saveMinutes())
-    .addOption(option.keep())
-    .addOption(option.evaluateEvery())
-    .addOption(option.patience())
-    .addOption(option.onNan())
-    .addOption(option.schedule())
-    .addOption(option.warmup())
-    .addOption(option.resume())
-    .addOption(option.seed())
-    .addOption(option.target())
-    .addOption(option.isa())
-    .addOption(option.threads())
-    .addOption(option.events())
-    .action(async (path, flags) => {
-      const { target, isa, threads, weights } = flags;
-      const program = await openProgram(path, { target, isa, threads, weights });
-      const runDir = runDirOf(program.dir, flags);
-      await makeFolder(runDir);
-      using _lock = RunLock.take(runDir);
-      await using trainer = await program.module.load(loadOptions(flags));
-      const { seqLen } = trainer.info;
-      const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
-      const data = await readData(flags.data, { ...flags, tokenizer, seqLen });
-      if (flags.resume !== undefined) await trainer.loadCheckpoint(checkpointOf(flags.resume));
-      note(describeData(data));
-      const { train, validation } = data;
-      const steps = stepsOf(trainer, train, flags);
-      await fineTuneOn(trainer, {
-        data: train,
-        validation,
-        steps,
-        runDir,
-        adapterFormat: flags.adapterFormat,
-        saving: flags,
-        identity: data.identity,
-        json: flags.json === true,
-        resumeCommand: resumeCommand(path, { ...flags, steps, runDir }),
-      });
-      if (flags.json !== true) note(nextCommand(path, { weights, runDir, trainer }));
-    }) as unknown as PlainCommand;
+  const command = trainOptions();
+  return command.action(async (path, typed) => {
+    const run = await openRun(path, typed, command as unknown as PlainCommand);
+    const { flags, program, runDir } = run;
+    using _lock = RunLock.take(runDir);
+    if (typed.resume === undefined && typed.restart !== true) requireFinished(runDir);
+    const { checkpoint } = run;
+    await using trainer = await program.module.load(
+      loadOptions({ ...flags, ...(checkpoint === undefined ? {} : { adapter: undefined }) }),
+    );
+    const { seqLen } = trainer.info;
+    const tokenizer = await loadTokenizer(await tokenizerFolder(trainer));
+    const data = await readData(run.inputs, { ...flags, tokenizer, seqLen });
+    if (checkpoint !== undefined) {
+      await trainer.loadCheckpoint(checkpoint);
+      if (run.before !== undefined && trainer.run.data === undefined) throw otherRun(checkpoint);
+    } else if (typed.resume !== undefined) note("the run has no checkpoint yet: it begins anew");
+    note(describeData(data));
+    const steps = stepsOf(trainer, data.train, { ...flags, isResumed: run.before !== undefined });
+    if (typed.resume === undefined) clearRun(runDir);
+    const record = await recordRun(run, { trainer, data, steps });
+    await trainTo(steps, { run, trainer, tokenizer, data, record });
+    if (flags.json !== true) {
+      const { weights } = flags;
+      note(nextCommand(run.path, { weights, runDir, trainer }));
+    }
+  }) as unknown as PlainCommand;
+}
+
+/** A run that is to begin or to go on. */
+interface OpenRun extends RunToRecord {
+  readonly inputs: readonly string[];
+}
+
+/** What is typed, or what the run's folder says, with the program ready. */
+async function openRun(
+  given: string | undefined,
+  typed: TrainFlags,
+  command: PlainCommand,
+): Promise<OpenRun> {
+  const place = typed.resume === undefined ? {} : locateRun(userPath(typed.resume));
+  const resumed = place.runDir === undefined ? undefined : resumedFlags(place.runDir, command);
+  const { path, flags } = resumed ?? { path: given, flags: typed };
+  if (path === undefined) throw missing("no model description is named", typed.resume);
+  if (flags.data === undefined) throw missing("no data is named", typed.resume);
+  const { target, isa, threads, weights } = flags;
+  const program = await openProgram(path, { target, isa, threads, weights });
+  const runDir = typed.out !== undefined
+    ? userPath(typed.out)
+    : place.runDir ?? runFolder(program.dir);
+  await makeFolder(runDir);
+  return {
+    path: userPath(path),
+    flags,
+    inputs: flags.data,
+    program,
+    runDir,
+    kept: resumed?.kept ?? flagsOf(command),
+    ...(place.checkpoint === undefined ? {} : { checkpoint: place.checkpoint }),
+    ...(resumed === undefined ? {} : { before: resumed.before }),
+  };
+}
+
+function missing(state: string, resume: string | undefined): PacacError {
+  return new PacacError("usage", `Cannot train: ${state}`, {
+    remedy: resume === undefined
+      ? "write deno task train SPEC --data FILE, or deno task train --resume DIR"
+      : "the folder has a checkpoint and no run.json: name SPEC and --data FILE as when it began",
+  });
+}
+
+/** A program may save into a run's folder; what it was trained on is not known then. */
+function otherRun(checkpoint: string): PacacError {
+  return new PacacError(
+    "checkpoint-invalid",
+    "Cannot resume: the checkpoint does not say what it was trained on, so it is not of this run",
+    {
+      place: { file: checkpoint },
+      remedy: "remove run.json beside it, and name program and data as when it was written",
+    },
+  );
+}
+
+/** What a run's parts are once all is read. */
+interface Loaded {
+  readonly run: OpenRun;
+  readonly trainer: Trainer;
+  readonly tokenizer: Tokenizer;
+  readonly data: ReadData;
+  readonly record: RunFile;
+}
+
+/** Trains to the last step; a run that was killed behind it only saves what it was killed before. */
+async function trainTo(
+  steps: number,
+  { run, trainer, tokenizer, data, record }: Loaded,
+): Promise<void> {
+  const { flags, runDir } = run;
+  const { train, validation, identity, validationIdentity } = data;
+  const options: RunOptions = {
+    data: train,
+    validation,
+    steps,
+    runDir,
+    adapterFormat: flags.adapterFormat,
+    saving: flags,
+    identity,
+    validationIdentity,
+    record,
+    json: flags.json === true,
+    log: flags.log,
+    samples: samplesOf(data, { count: flags.samples, tokenizer }),
+    resumeCommand: `deno task train --resume ${quote(runDir)}`,
+  };
+  if (trainer.stepsDone < steps) {
+    await fineTuneOn(trainer, options);
+    return;
+  }
+  note(`all ${steps} steps of the run are done`);
+  tellSaved(await saveResult(trainer, options), options);
 }
 
 /**
@@ -128,7 +208,7 @@ export function trainCommand(): PlainCommand {
  * @throws {Exit} after an interrupt, once everything is saved
  */
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
-  const { data, validation, steps, runDir, json, identity } = options;
+  const { data, validation, steps, runDir, json, identity, validationIdentity } = options;
   const losses: number[] = [];
   const progress = new Progress();
   using interrupt = new Interrupt("Finishing this step, then saving");
@@ -140,10 +220,15 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(validation === undefined ? {} : { validation }),
     ...savingOptions(options),
     ...(identity === undefined ? {} : { identity }),
+    ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
-  using metrics = new JsonlLogger(join(runDir, "metrics.jsonl"), trainer.stepsDone);
-  for await (const event of events) {
-    metrics.log(event);
+  using logs = openLoggers(trainer, { runDir, log: options.log });
+  const { signal } = interrupt;
+  const sampled = options.samples === undefined
+    ? events
+    : withSamples(trainer, events, { ...options.samples, signal });
+  for await (const event of sampled) {
+    logs.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
     if (event.type !== "step") continue;
@@ -152,9 +237,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     await new Promise((resume) => setTimeout(resume));
   }
   progress.end();
-  const saved = await saveResult(trainer, options);
-  if (json) print(JSON.stringify({ type: "adapter", ...saved }));
-  else note(`${saved.what} ${saved.dir}`);
+  tellSaved(await saveResult(trainer, options), options);
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
@@ -163,7 +246,8 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
-  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
+  const { schedule, warmup, decay, floor, learningRate } = saving;
   return {
     ...(saveEvery === undefined ? {} : { saveEvery }),
     ...(saveMinutes === undefined ? {} : { saveMinutes }),
@@ -172,27 +256,13 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     ...(patience === undefined ? {} : { patience }),
     schedule: {
       ...(schedule === undefined ? {} : { kind: schedule }),
-      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
+      ...(warmup === undefined ? {} : { warmup }),
+      ...(decay === undefined ? {} : { decay }),
+      ...(floor === undefined ? {} : { floor }),
     },
+    ...(learningRate === undefined ? {} : { learningRate }),
     ...(onNan === undefined ? {} : { onNan }),
   };
-}
-
-/** A run that goes on stays in its folder. */
-function runDirOf(
-  programDir: string,
-  flags: { readonly out?: string | undefined; readonly resume?: string | undefined },
-): string {
-  if (flags.out !== undefined) return userPath(flags.out);
-  if (flags.resume === undefined) return runFolder(programDir);
-  const checkpoint = checkpointOf(flags.resume);
-  return basename(checkpoint) === "checkpoint" ? dirname(checkpoint) : runFolder(programDir);
-}
-
-/** A run's folder stands for the checkpoint in it. */
-function checkpointOf(given: string): string {
-  const path = userPath(given), inRun = join(path, "checkpoint");
-  return existsSync(join(inRun, "checkpoint.json")) ? inRun : path;
 }
 
 /** Before the work, not after it. */
@@ -208,18 +278,29 @@ async function makeFolder(dir: string): Promise<void> {
   }
 }
 
+interface Saved {
+  readonly what: "adapter" | "model";
+  readonly dir: string;
+}
+
 async function saveResult(
   trainer: Trainer,
-  { runDir, adapterFormat }: RunOptions,
-): Promise<{ what: "adapter" | "model"; dir: string }> {
+  { runDir, adapterFormat, record }: RunOptions,
+): Promise<Saved> {
   if (trainer.info.method === "full") {
     const dir = join(runDir, "model");
     await trainer.saveMerged(dir);
     return { what: "model", dir };
   }
   const dir = join(runDir, "adapter");
-  await trainer.saveAdapter(dir, { format: adapterFormat });
+  const card = record === undefined ? {} : { card: cardOf(trainer, { runDir, run: record }) };
+  await trainer.saveAdapter(dir, { format: adapterFormat, ...card });
   return { what: "adapter", dir };
+}
+
+function tellSaved(saved: Saved, { json }: RunOptions): void {
+  if (json) print(JSON.stringify({ type: "adapter", ...saved }));
+  else note(`${saved.what} ${saved.dir}`);
 }
 
 function show(event: TrainEvent, progress: Progress): void {
@@ -236,6 +317,8 @@ function show(event: TrainEvent, progress: Progress): void {
     case "eval":
       progress.end();
       return note(`validation loss ${event.loss.toFixed(4)} after step ${event.step}`);
+    case "sample":
+      return;
     case "skipped":
       progress.end();
       return note(`${event.reason}; passed over ${event.rows.join(", ")}`);
@@ -262,68 +345,18 @@ function show(event: TrainEvent, progress: Progress): void {
 function stepsOf(
   { info, stepsDone }: Trainer,
   data: TrainingData,
-  flags: { readonly steps?: number | undefined; readonly epochs?: number | undefined },
+  flags: {
+    readonly steps?: number | undefined;
+    readonly epochs?: number | undefined;
+    readonly isResumed: boolean;
+  },
 ): number {
   const aStep = info.batch * info.accumulate;
   const steps = flags.steps ?? Math.ceil((flags.epochs ?? 1) * rowsOfEpoch(data) / aStep);
-  if (steps > stepsDone) return steps;
+  if (steps > stepsDone || (flags.isResumed && steps === stepsDone)) return steps;
   throw new PacacError("usage", `Cannot train ${steps} steps: the checkpoint is at ${stepsDone}`, {
     remedy: "--steps counts from the very beginning; give more of them",
   });
-}
-
-function resumeCommand(
-  path: string,
-  flags: SavingFlags & {
-    readonly data: readonly string[];
-    readonly map?: string | undefined;
-    readonly skipBad?: number | undefined;
-    readonly trainOn?: string | undefined;
-    readonly packing?: string | undefined;
-    readonly validation?: string | undefined;
-    readonly weights?: string | undefined;
-    readonly format?: string | undefined;
-    readonly seed?: number | undefined;
-    readonly init?: number | undefined;
-    readonly target: string;
-    readonly isa: string;
-    readonly threads?: number | undefined;
-    readonly adapterFormat: string;
-    readonly steps: number;
-    readonly runDir: string;
-  },
-): string {
-  const given: [string, string | number | undefined][] = [
-    ...flags.data.map((input): [string, string] => ["--data", input]),
-    ["--format", flags.format],
-    ["--map", flags.map],
-    ["--skip-bad", flags.skipBad],
-    ["--train-on", flags.trainOn],
-    ["--packing", flags.packing],
-    ["--validation", flags.validation],
-    ["--weights", flags.weights],
-    ["--init", flags.init],
-    ["--steps", flags.steps],
-    ["--out", flags.runDir],
-    ["--adapter-format", flags.adapterFormat === "peft" ? undefined : flags.adapterFormat],
-    ["--save-every", flags.saveEvery],
-    ["--save-minutes", flags.saveMinutes],
-    ["--keep", flags.keep],
-    ["--evaluate-every", flags.evaluateEvery],
-    ["--patience", flags.patience],
-    ["--on-nan", flags.onNan],
-    ["--schedule", flags.schedule],
-    ["--warmup", flags.warmup],
-    ["--seed", flags.seed],
-    ["--target", flags.target === "cpu" ? undefined : flags.target],
-    ["--isa", flags.isa === "native" ? undefined : flags.isa],
-    ["--threads", flags.threads],
-    ["--resume", join(flags.runDir, "checkpoint")],
-  ];
-  const words = given.flatMap(([flag, value]) =>
-    value === undefined ? [] : [flag, quote(`${value}`)]
-  );
-  return ["deno task train", quote(path), ...words].join(" ");
 }
 
 function nextCommand(
@@ -340,9 +373,4 @@ function nextCommand(
       quote(join(runDir, "adapter"))
     }`;
   return `try it with\n  deno task generate ${quote(path)} ${own} --prompt "…"`;
-}
-
-/** A word as a POSIX shell reads it. */
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

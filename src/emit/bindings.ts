@@ -34,6 +34,7 @@ const ROLES: Readonly<Partial<Record<Role, string>>> = {
   constant: "Filled once.",
   input: "Filled at each step.",
   output: "Read after each step.",
+  cache: "Keys and values of the tokens so far.",
 };
 
 /**

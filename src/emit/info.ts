@@ -46,8 +46,11 @@ export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
     alpha: paca?.alpha ?? 0,
     parametrisation: paca?.parametrisation ?? "delta",
     seed: adapt.seed,
-    // A linear that runs again in backward is no second one.
-    adapted: graph.nodes.filter(({ op, phase }) => op === "paca_linear" && phase === "forward").map(
+    // A linear that runs again in backward, or in prefill, is no second one.
+    adapted: graph.nodes.filter(({ op, phase }) =>
+      (op === "paca_linear" && phase === "forward") ||
+      (op === "adapted_linear" && phase === "decode")
+    ).map(
       (
         node,
       ): AdaptedLinear => ({

@@ -64,10 +64,12 @@ export interface EmitTypescriptOptions {
   readonly constants?: readonly ConstantPlace[];
   /** Where texts are kept; on a hit ts-morph is not even loaded. */
   readonly memo?: Memo;
+  /** Whether the program writes text: decoder.ts in the place of trainer.ts. */
+  readonly decode?: boolean;
 }
 
 /**
- * Writes bindings.ts and trainer.ts.
+ * Writes bindings.ts and trainer.ts, or decoder.ts.
  * @param info The program
  * @param options Addon, constants, memo
  */
@@ -75,13 +77,15 @@ export async function emitTypescript(
   info: ProgramInfo,
   options: EmitTypescriptOptions = {},
 ): Promise<EmittedFile[]> {
-  const { memo, ...rest } = options;
+  const { memo, decode = false, ...rest } = options;
   const make: Readonly<Record<string, () => Promise<string>>> = {
     "bindings.ts": async () => (await import("./bindings.ts")).emitBindings(info, rest),
-    "trainer.ts": async () => (await import("./trainer.ts")).emitTrainer(info),
+    ...(decode
+      ? { "decoder.ts": async () => (await import("./decoder.ts")).emitDecoder(info) }
+      : { "trainer.ts": async () => (await import("./trainer.ts")).emitTrainer(info) }),
   };
   // Texts depend on what is written and on who writes it.
-  const writers = ["./bindings.ts", "./trainer.ts"].map((file) =>
+  const writers = ["./bindings.ts", "./trainer.ts", "./decoder.ts"].map((file) =>
     Deno.readTextFileSync(new URL(file, import.meta.url))
   );
   return await Promise.all(

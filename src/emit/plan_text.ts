@@ -4,7 +4,7 @@
  */
 import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import type { Isa, KernelCall, Machine } from "../targets/target.ts";
+import type { Isa, KernelCall, Machine, Occupancy } from "../targets/target.ts";
 import { dimsText } from "./kernel_source.ts";
 
 /** The plan's figures, as data. */
@@ -23,6 +23,14 @@ export interface PlanSummary {
   readonly predictedSeconds: number;
   readonly machine: Machine;
   readonly kernels: readonly KernelUse[];
+  readonly activations: ActivationsByCall;
+}
+
+/** Bytes of activations at each kernel call of a step with logits, and how many calls each phase has, in order. */
+export interface ActivationsByCall {
+  readonly phases: readonly { readonly phase: Phase; readonly calls: number }[];
+  readonly kept: readonly number[];
+  readonly passing: readonly number[];
 }
 
 /** One kernel at one shape. */
@@ -35,6 +43,8 @@ export interface KernelUse {
   readonly fused: string;
   readonly predictedSeconds: number;
   readonly bound: "compute" | "memory";
+  /** cuda: predicted, of the kernel's largest launch. */
+  readonly occupancy?: Occupancy;
 }
 
 /**
@@ -43,7 +53,10 @@ export interface KernelUse {
  * @param machine Rates that time is predicted from
  */
 export function summarize(plan: Plan, machine: Machine): PlanSummary {
-  const flops: Record<Phase, number> = { forward: 0, logits: 0, backward: 0, update: 0 };
+  const flops: Record<Phase, number> = {
+    ...{ forward: 0, logits: 0, backward: 0, update: 0 },
+    ...{ prefill: 0, decode: 0 },
+  };
   for (const { call, kernel, values, phase } of plan.calls) {
     flops[phase] += kernel.traffic(call, values).flops;
   }
@@ -74,7 +87,25 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
     predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, on).seconds, 0),
     machine,
     kernels,
+    activations: {
+      phases: PHASES.map((phase) => ({
+        phase,
+        calls: plan.calls.filter((call) => call.phase === phase).length,
+      })),
+      kept: plan.activations.map(({ kept }) => kept),
+      passing: plan.activations.map(({ passing }) => passing),
+    },
   };
+}
+
+const PHASES: readonly Phase[] = ["forward", "logits", "backward", "update"];
+
+/**
+ * plan.json: the figures for programs, such as the report of a run.
+ * @param summary The figures
+ */
+export function planJson(summary: PlanSummary): string {
+  return `${JSON.stringify(summary)}\n`;
 }
 
 /** A call's predicted time, and which of arithmetic at peak and traffic at full bandwidth takes longer. */
@@ -104,6 +135,7 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
     const key = [op, dims, tunables, fused].join("|");
     const before = uses.get(key);
     const { seconds, bound } = predict(planned, on);
+    const occupancy = kernel.occupancy?.(call, values, on.machine);
     uses.set(key, {
       kernel: kernel.name,
       op,
@@ -111,6 +143,7 @@ function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {
       values: tunables,
       fused,
       bound,
+      ...(occupancy === undefined ? {} : { occupancy }),
       calls: (before?.calls ?? 0) + 1,
       predictedSeconds: (before?.predictedSeconds ?? 0) + seconds,
     });
@@ -167,16 +200,25 @@ export function planText(summary: PlanSummary): string {
       ? []
       : [row("mapped weights", bytes(summary.mappedWeightBytes))]),
     "",
-    "kernels (calls, share of the predicted time, bound)",
+    summary.machine.multiprocessors === undefined
+      ? "kernels (calls, share of the predicted time, bound)"
+      : "kernels (calls, share of the predicted time, bound, predicted occupancy of an SM)",
     ...summary.kernels.map((use) =>
       `  ${use.op.padEnd(28)} ${`${use.calls}`.padStart(4)} ${
         percent(use.predictedSeconds, seconds).padStart(7)
-      } ${use.bound.padEnd(8)} ${use.dims}${use.fused === "" ? "" : ` +${use.fused}`}${
-        use.values === "" ? "" : ` (${use.values})`
-      }`
+      } ${use.bound.padEnd(8)} ${occupancyText(use)}${use.dims}${
+        use.fused === "" ? "" : ` +${use.fused}`
+      }${use.values === "" ? "" : ` (${use.values})`}`
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** "2 x 256 threads, 25.0 % (registers)" */
+function occupancyText({ occupancy }: KernelUse): string {
+  if (occupancy === undefined) return "";
+  const { blocks, threads, share, limit } = occupancy;
+  return `${`${blocks} x ${threads} threads, ${percent(share, 1)} (${limit})`.padEnd(36)} `;
 }
 
 function threads(count: number): string {

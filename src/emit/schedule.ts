@@ -4,12 +4,14 @@
  */
 import { invariant } from "../errors.ts";
 import { elements, type Phase } from "../graph/graph.ts";
+import { decayRates } from "../ops/adamw.ts";
 import { formatCpp, type Memo } from "./format.ts";
 import { type KernelRow, kernelTable } from "./kernel_table.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
 import type { Launch } from "../targets/target.ts";
 import type { Renderer } from "./render.ts";
 import {
+  DECODE_PHASES,
   type LayerFunction,
   type LayerTable,
   type Names,
@@ -41,6 +43,8 @@ const PHASE_COMMENTS: Readonly<Record<Phase, string>> = {
   logits: "Logits of chosen rows of the last forward.",
   backward: "Adds one micro-batch's gradients.",
   update: "The optimiser, once a step.",
+  prefill: "Keys and values of some tokens of a prompt, into the caches.",
+  decode: "One token's keys and values, and logits of the token that follows it.",
 };
 
 /**
@@ -144,6 +148,7 @@ function programContext(
       invariant(table.find(name) >= 0, `phase ${phase} needs a tensor ${name}`);
     }
   }
+  const { beta1, beta2 } = decayRates(info.optimizer);
   return {
     title: titleOf(plan),
     name: info.name,
@@ -164,10 +169,12 @@ function programContext(
     scratch,
     threads: plan.threads,
     seqLen: info.seqLen,
-    beta1: String(info.optimizer.beta1),
-    beta2: String(info.optimizer.beta2),
+    beta1: String(beta1),
+    beta2: String(beta2),
     wellknown: WELLKNOWN.map((name) => ({ name, index: table.find(name) })),
-    phases: PHASES.map((phase) => ({ name: phase, present: present(phase) })),
+    // Those that write text are null where the table is silent.
+    phases: PHASES.filter((phase) => present(phase) || !DECODE_PHASES.includes(phase))
+      .map((phase) => ({ name: phase, present: present(phase) })),
   };
 }
 
@@ -207,6 +214,8 @@ const NEEDED: Readonly<Record<Phase, readonly string[]>> = {
   logits: ["rows", "logits"],
   backward: ["loss_scale", "loss"],
   update: ["hyper"],
+  prefill: ["prefill_ids", "prefill_position", "prefill_count"],
+  decode: ["decode_ids", "decode_position", "logits"],
 };
 
 function titleOf({ info, target, threads }: Plan): string {

@@ -10,8 +10,17 @@ import type { Plan, PlannedCall } from "../targets/plan.ts";
 import { type Section, sectionsOf } from "./layers.ts";
 import type { TensorTable } from "./tensor_table.ts";
 
-/** Phases in the order of a step. */
-export const PHASES: readonly Phase[] = ["forward", "logits", "backward", "update"];
+/** Phases of a program that writes text. */
+export const DECODE_PHASES: readonly Phase[] = ["prefill", "decode"];
+
+/** Phases in the order of a step; a program has those of training or those that write text. */
+export const PHASES: readonly Phase[] = [
+  "forward",
+  "logits",
+  "backward",
+  "update",
+  ...DECODE_PHASES,
+];
 
 /** Rows of the tensor table, and the kernel that each call of a plan runs. */
 export interface Names {

@@ -67,8 +67,18 @@ function index(rows: readonly TensorRow[], weights: number): TensorTable {
 function limitOf(tensor: Tensor, info: ProgramInfo): number {
   if (tensor.name === "input_ids" || tensor.name === "labels") return info.vocabSize;
   if (tensor.name === "rows") return info.batch * info.seqLen;
+  if (tensor.role === "input" && tensor.dtype === "i32") return limitOfDecodeInput(tensor, info);
   if (tensor.role !== "index") return 0;
   return info.adapted.find(({ indices }) => indices === tensor.name)?.inFeatures ?? 0;
+}
+
+/** Of the inputs of text: ids the vocabulary, positions the caches; a count goes up to the tokens that there are. */
+function limitOfDecodeInput({ name }: Tensor, info: ProgramInfo): number {
+  if (/^(?:prefill|decode)_ids$/.test(name)) return info.vocabSize;
+  if (/^(?:prefill|decode)_position$/.test(name)) return info.seqLen;
+  if (name !== "prefill_count") return 0;
+  const ids = info.tensors.find((tensor) => tensor.name === "prefill_ids");
+  return must(ids, "prefill_ids").shape[0] + 1;
 }
 
 /**

@@ -8,7 +8,7 @@ import { GRAPH_FILE } from "./graph_file.ts";
 import { headerOf, printTs, TRAIN_LIBRARY } from "./bindings.ts";
 
 /** Where the reference target's interpreter is imported from. */
-const REFERENCE_LIBRARY = "@pacac/pacac/reference";
+export const REFERENCE_LIBRARY = "@pacac/pacac/reference";
 
 /**
  * trainer.ts of a program.

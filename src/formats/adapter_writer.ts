@@ -16,6 +16,7 @@ import {
 import { makeFolder, publishText, removeIfThere } from "./atomic.ts";
 import { fromFloat32 } from "./dtype.ts";
 import { join } from "./files.ts";
+import { type CardFacts, modelCard } from "./model_card.ts";
 import { type TensorToWrite, writeSafetensors } from "./safetensors_writer.ts";
 
 /** Settings of {@linkcode writeAdapter}. */
@@ -28,6 +29,10 @@ export interface WriteAdapterOptions extends AdapterSettings {
   readonly targetModules?: readonly string[];
   /** W0's columns; needed by "paca". */
   readonly baseColumns?: BaseColumns;
+  /** What README.md says beside what the adapter is. */
+  readonly card?: CardFacts;
+  /** The base's licence, where it is known. */
+  readonly license?: string | undefined;
 }
 
 /**
@@ -49,6 +54,10 @@ export function writeAdapter(
   makeFolder(folder);
   removeIfThere(join(folder, CONFIG_FILE));
   writeSafetensors(join(folder, TENSORS_FILE), tensors, { metadata: { format: "pt" } });
+  const { rank, alpha, baseModel, license, card } = options;
+  const targets = options.targetModules ?? modules.map(({ module }) => module);
+  const subject = { form: format, rank, alpha, baseModel, license, targets };
+  publishText(join(folder, "README.md"), modelCard(subject, card));
   publishText(join(folder, CONFIG_FILE), JSON.stringify(config, null, 2) + "\n");
 }
 

@@ -67,6 +67,21 @@ function writeSynced(path: string, write: (file: Deno.FsFile) => void): void {
   disk.sync(file);
 }
 
+/**
+ * Gives a file that was written under a temporary name its own: for those that write it piece by piece.
+ * @param file The open file, complete; it is closed
+ * @param names Its temporary name and its final one
+ */
+export function finishPublishing(
+  file: Deno.FsFile,
+  { temporary, path }: { readonly temporary: string; readonly path: string },
+): void {
+  disk.sync(file);
+  file.close();
+  disk.rename(temporary, path);
+  syncFolder(parentOf(path));
+}
+
 // The rename is on the disk once the folder is.
 function syncFolder(folder: string): void {
   using file = Deno.openSync(folder);

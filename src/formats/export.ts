@@ -16,12 +16,14 @@ import {
 } from "./adapter.ts";
 import { readAdapter, readAdapterSettings } from "./adapter_reader.ts";
 import { writeAdapter } from "./adapter_writer.ts";
+import { publishText } from "./atomic.ts";
 import { join } from "./files.ts";
 import { writeGgufAdapter } from "./gguf_adapter.ts";
 import { writeGgufModel } from "./gguf_export.ts";
 import type { WrittenDtype } from "./gguf_quantise.ts";
 import { readConfig } from "./hf_config.ts";
 import { writeMerged } from "./merged.ts";
+import { licenseIn, modelCard, trainingSection } from "./model_card.ts";
 import { type ModelFolder, openWeights } from "./model_folder.ts";
 import { openSafetensors, readFloat32 } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors_header.ts";
@@ -55,12 +57,18 @@ export function exportAdapter(folder: string, options: ExportOptions): void {
   const { modules } = readAdapter(folder, { rank, alpha, modules: sizes }, { baseColumns });
   const updates: ModuleToWrite[] = modules.map((update, i) => ({ ...sizes[i], ...update }));
   const merged = mergedBy(updates, { weights, scale: alpha / rank });
+  const targetModules = [...new Set(updates.map(({ module }) => lastName(module)))];
+  const section = trainingSection(folder), license = licenseIn(base.folder);
+  const card = section === undefined ? {} : { section };
   switch (to) {
-    case "merged":
-      return writeMerged(out, {
+    case "merged": {
+      writeMerged(out, {
         ...{ weights, merged, sourceFolder: base.folder },
         ...(dtype === undefined ? {} : { dtype: mergedDtype(dtype) }),
       });
+      const subject = { form: to, rank, alpha, baseModel, license, targets: targetModules };
+      return publishText(join(out, "README.md"), modelCard(subject, card));
+    }
     case "gguf":
       return writeGgufModel(out, {
         ...{ weights, merged, sourceFolder: base.folder },
@@ -74,7 +82,7 @@ export function exportAdapter(folder: string, options: ExportOptions): void {
     default:
       return writeAdapter(out, updates, {
         ...{ format: to satisfies AdapterFormat, rank, alpha, baseModel, baseColumns },
-        targetModules: [...new Set(updates.map(({ module }) => lastName(module)))],
+        ...{ targetModules, card, license },
       });
   }
 }

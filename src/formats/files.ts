@@ -112,7 +112,7 @@ export function readJson(file: string, options: JsonOptions): unknown {
   }
   if (size > maxBytes) {
     const message = `Cannot read JSON: ${size} bytes are more than the limit of ${maxBytes}`;
-    throw new PacacError(code, message, { place });
+    throw new PacacError(code, message, { place, remedy: "check that it is the right file" });
   }
   return parseJson(withFile(file, () => Deno.readFileSync(file)), { code, place });
 }
@@ -132,6 +132,7 @@ export function parseJson(
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PacacError(options.code, `Cannot parse JSON: ${reason}`, {
       place: options.place,
+      remedy: "mend the file, or fetch it again",
       cause,
     });
   }

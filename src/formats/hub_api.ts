@@ -156,7 +156,7 @@ export function unreachable(purpose: string, origin: string, cause: unknown): un
   if (cause instanceof Deno.errors.NotCapable) {
     return hubFailed(
       `Cannot ${purpose}: this command may not use the network`,
-      "run it by its task, deno task download",
+      "run it by its task, deno task download or upload",
       cause,
     );
   }

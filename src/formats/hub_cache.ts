@@ -45,27 +45,39 @@ function expandHome(path: string, env: Environment): string {
   return path === "~" || path.startsWith("~/") ? (env("HOME") ?? ".") + path.slice(1) : path;
 }
 
-/**
- * The folder of a model in the cache, whether or not it is there.
- * @param id Hub id
- * @param env Environment variables
- */
-export function repositoryFolder(id: string, env: Environment): string {
-  return join(cacheFolder(env), `models--${id.replace("/", "--")}`);
+/** What a repository of the hub holds. */
+export type HubKind = "model" | "dataset";
+
+/** Which version of what is meant. */
+export interface SnapshotOptions {
+  /** Branch, tag or commit, as a download was asked for; main by default. */
+  readonly revision?: string;
+  /** A model by default. */
+  readonly kind?: HubKind;
 }
 
 /**
- * The folder of a cached model's version, or undefined.
+ * The folder of a model or data set in the cache, whether or not it is there.
  * @param id Hub id
  * @param env Environment variables
- * @param revision Branch, tag or commit, as a download was asked for
+ * @param kind What it holds
+ */
+export function repositoryFolder(id: string, env: Environment, kind: HubKind = "model"): string {
+  return join(cacheFolder(env), `${kind}s--${id.replace("/", "--")}`);
+}
+
+/**
+ * The folder of a cached version, or undefined.
+ * @param id Hub id
+ * @param env Environment variables
+ * @param options Version, and whether it is a model's
  */
 export function cachedSnapshot(
   id: string,
   env: Environment,
-  revision = "main",
+  { revision = "main", kind = "model" }: SnapshotOptions = {},
 ): string | undefined {
-  const folder = repositoryFolder(id, env);
+  const folder = repositoryFolder(id, env, kind);
   const ref = join(folder, `refs/${revision}`);
   const size = fileSize(ref);
   if (size === undefined ? !/^[0-9a-f]{40}$/.test(revision) : size > 256) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Downloading a model into the Hugging Face cache, in the layout that every tool of that kind shares.
+ * Downloading a model or a data set into the Hugging Face cache, in the layout that every tool of that kind shares.
  *
  * blobs/HASH holds a file's bytes, snapshots/COMMIT/NAME is a link to it, refs/REVISION names the commit and is written
  * last. A file grows as blobs/HASH.incomplete and is renamed once its size and hash are right, so that a blob that is
@@ -7,7 +7,6 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
-import { z } from "zod";
 import { PacacError } from "../errors.ts";
 import { makeFolder, publishText, removeIfThere, writeAll } from "./atomic.ts";
 import { fileSize, join, withFile } from "./files.ts";
@@ -16,56 +15,21 @@ import {
   hubEndpoint,
   hubFailed,
   hubFetch,
-  hubJson,
   type HubOptions,
   isOffline,
   pause,
   unreachable,
   withRetries,
 } from "./hub_api.ts";
-import { cachedSnapshot, hubId, repositoryFolder } from "./hub_cache.ts";
-
-/** How far a download is. */
-export interface DownloadProgress {
-  readonly file: string;
-  /** Bytes of the file that are there, and of all. */
-  readonly bytes: number;
-  readonly size: number;
-  /** Files that are done before this one, and of all. */
-  readonly done: number;
-  readonly files: number;
-}
-
-/** Settings of {@linkcode downloadModel}. */
-export interface DownloadOptions extends HubOptions {
-  /** Branch, tag or commit; main by default. */
-  readonly revision?: string;
-  /** Which files; config, tokenizer and safetensors by default. */
-  readonly wanted?: (name: string) => boolean;
-  /** Called with every part that arrives. */
-  readonly progress?: (state: DownloadProgress) => void;
-}
-
-const commit = z.string().regex(/^[0-9a-f]{40}$/);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const size = z.int().min(0);
-const listing = z.object({
-  sha: commit,
-  siblings: z.array(z.object({
-    rfilename: z.string(),
-    size: size.nullish(),
-    blobId: commit.nullish(),
-    lfs: z.object({ sha256, size }).nullish(),
-  })).max(100_000),
-});
-
-/** A file of a repository. */
-interface RemoteFile {
-  readonly name: string;
-  readonly size: number;
-  /** SHA-256 of the bytes for large files, git's SHA-1 of a blob for others; the blob's name. */
-  readonly hash: string;
-}
+import { cachedSnapshot, hubId, type HubKind } from "./hub_cache.ts";
+import { CARD_FILE, chooseDataFiles, type DatasetName } from "./hub_dataset.ts";
+import {
+  type DownloadOptions,
+  listRepository,
+  type RemoteFile,
+  type Repository,
+  wantedFiles,
+} from "./hub_repository.ts";
 
 const DEFAULT_FILES =
   /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json$|^(?:merges\.txt|tokenizer\.model|chat_template\.jinja)$|^model(?:-\d{5}-of-\d{5})?\.safetensors$|^model\.safetensors\.index\.json$/;
@@ -80,27 +44,57 @@ const DEFAULT_FILES =
 export async function downloadModel(id: string, options: DownloadOptions): Promise<string> {
   const { env, revision = "main" } = options;
   checkAsked(id, revision);
-  if (isOffline(env)) return offline(id, revision, options);
-  const place = `${hubEndpoint(env)}/api/models/${id}/revision/${encodeURIComponent(revision)}`;
-  const found = await hubJson(`${place}?blobs=true`, {
-    purpose: `list the files of ${id} at ${revision}`,
-  }, { ...options, schema: listing });
-  const files = chosen(found.siblings, { id, wanted: options.wanted ?? isDefault });
-  const folder = repositoryFolder(id, env);
-  const snapshot = join(folder, `snapshots/${found.sha}`);
+  if (isOffline(env)) return offline(id, revision, { ...options, kind: "model" });
+  const found = await listRepository(id, { ...options, revision, kind: "model" });
+  await take(wantedFiles(found.siblings, { id, wanted: options.wanted ?? isDefault }), found);
+  return publishRef(found);
+}
+
+/**
+ * Downloads what is missing of a data set: its card, and the files of the configuration and split that are named.
+ * @param name The data set
+ * @param options Environment, progress; `wanted` for files of its own choice
+ * @returns The snapshot's folder
+ * @throws {PacacError} `hub-failed`, `usage`, `io`; `data-invalid` where nothing fits the name; `model-not-found` offline
+ */
+export async function downloadDataset(
+  name: DatasetName,
+  options: DownloadOptions,
+): Promise<string> {
+  const { id } = name, { env, wanted } = options;
+  const revision = options.revision ?? name.revision ?? "main";
+  checkAsked(id, revision);
+  if (isOffline(env)) return offline(id, revision, { ...options, kind: "dataset" });
+  const found = await listRepository(id, { ...options, revision, kind: "dataset" });
+  const names = found.siblings.map(({ rfilename }) => rfilename);
+  if (names.includes(CARD_FILE)) {
+    await take(wantedFiles(found.siblings, { id, wanted: (file) => file === CARD_FILE }), found);
+  }
+  const { snapshot } = found;
+  const files = new Set(wanted === undefined ? chooseDataFiles({ names, snapshot }, name) : []);
+  const isWanted = wanted ?? ((file: string) => files.has(file));
+  await take(wantedFiles(found.siblings, { id, wanted: isWanted }), found);
+  return publishRef(found);
+}
+
+async function take(files: readonly RemoteFile[], repository: Repository): Promise<void> {
+  const { folder, snapshot, options } = repository;
   makeFolder(join(folder, "blobs"));
   makeFolder(snapshot);
   for (const [done, file] of files.entries()) {
     const show = (bytes: number) =>
       options.progress?.({ file: file.name, bytes, size: file.size, done, files: files.length });
-    const task = { id, commit: found.sha, folder, show, options };
-    await fetchBlob(file, task);
-    link(file, { folder, snapshot });
+    await fetchBlob(file, { repository, show });
+    link(file, repository);
   }
-  if (revision !== found.sha) {
+}
+
+/** Written last: a revision that the cache knows is one whose files are there. */
+function publishRef({ folder, revision, sha, snapshot }: Repository): string {
+  if (revision !== sha) {
     const ref = join(folder, `refs/${revision}`);
     makeFolder(ref.slice(0, ref.lastIndexOf("/")));
-    publishText(ref, found.sha);
+    publishText(ref, sha);
   }
   return snapshot;
 }
@@ -111,7 +105,7 @@ function isDefault(name: string): boolean {
 
 function checkAsked(id: string, revision: string): void {
   if (hubId(id) === undefined) {
-    throw new PacacError("usage", `Cannot download ${id}: that is no name of a model`, {
+    throw new PacacError("usage", `Cannot download ${id}: that is no name on the hub`, {
       remedy: "write it as org/name",
     });
   }
@@ -122,8 +116,12 @@ function checkAsked(id: string, revision: string): void {
   });
 }
 
-function offline(id: string, revision: string, { env }: HubOptions): string {
-  const cached = cachedSnapshot(id, env, revision);
+function offline(
+  id: string,
+  revision: string,
+  { env, kind }: HubOptions & { readonly kind: HubKind },
+): string {
+  const cached = cachedSnapshot(id, env, { revision, kind });
   if (cached !== undefined) return cached;
   const message = `Cannot download ${id}: HF_HUB_OFFLINE is set and the cache does not hold it`;
   throw new PacacError("model-not-found", message, {
@@ -131,50 +129,13 @@ function offline(id: string, revision: string, { env }: HubOptions): string {
   });
 }
 
-// Every name is checked, also of files that are not wanted: a hub that sends one such is not to be trusted.
-function chosen(
-  siblings: z.infer<typeof listing>["siblings"],
-  { id, wanted }: { readonly id: string; readonly wanted: (name: string) => boolean },
-): RemoteFile[] {
-  for (const { rfilename } of siblings) checkName(rfilename, id);
-  const files = siblings.filter(({ rfilename }) => wanted(rfilename)).map((file) => {
-    const hash = file.lfs?.sha256 ?? file.blobId;
-    const bytes = file.lfs?.size ?? file.size;
-    if (hash !== undefined && hash !== null && bytes !== undefined && bytes !== null) {
-      return { name: file.rfilename, size: bytes, hash };
-    }
-    const message = `Cannot download ${id}: the hub gives no hash of ${file.rfilename}`;
-    throw hubFailed(message, "what cannot be checked is not downloaded: check HF_ENDPOINT");
-  });
-  if (files.length > 0) return files;
-  const remedy = `it has ${siblings.slice(0, 8).map(({ rfilename }) => rfilename).join(", ")}` +
-    `${siblings.length > 8 ? ", …" : ""}`;
-  throw hubFailed(`Cannot download ${id}: it has none of the files`, remedy);
-}
-
-function checkName(name: string, id: string): void {
-  const parts = name.split("/");
-  const safe = name.length <= 1024 && parts.length <= 16 &&
-    parts.every((part) =>
-      part !== "" && part !== "." && part !== ".." && part.length <= 240 &&
-      // deno-lint-ignore no-control-regex -- control characters are what must not be there
-      !/[\u0000-\u001f\u007f\\:]/.test(part)
-    );
-  if (safe) return;
-  const message = `Cannot download ${id}: it has a file named ${JSON.stringify(name)}`;
-  throw hubFailed(message, "such a name would leave the model's folder: do not use this model");
-}
-
 interface Task {
-  readonly id: string;
-  readonly commit: string;
-  readonly folder: string;
+  readonly repository: Repository;
   readonly show: (bytes: number) => void;
-  readonly options: HubOptions;
 }
 
 async function fetchBlob(file: RemoteFile, task: Task): Promise<void> {
-  const blob = join(task.folder, `blobs/${file.hash}`);
+  const blob = join(task.repository.folder, `blobs/${file.hash}`);
   const isThere = () => fileSize(blob) === file.size;
   if (!isThere()) {
     using _lock = await lock(file, task);
@@ -183,7 +144,8 @@ async function fetchBlob(file: RemoteFile, task: Task): Promise<void> {
   task.show(file.size);
 }
 
-async function lock({ hash, name }: RemoteFile, { folder, options }: Task): Promise<Disposable> {
+async function lock({ hash, name }: RemoteFile, { repository }: Task): Promise<Disposable> {
+  const { folder, options } = repository;
   const slash = folder.lastIndexOf("/");
   const locks = join(folder.slice(0, slash), `.locks/${folder.slice(slash + 1)}`);
   makeFolder(locks);
@@ -224,7 +186,7 @@ async function grow(file: RemoteFile, blob: string, task: Task): Promise<void> {
     removeIfThere(part);
     const message = `Cannot download ${file.name}: its bytes are not those that ${file.hash} names`;
     throw hubFailed(message, "it was thrown away: try again; if it persists, do not use the model");
-  }, task.options);
+  }, task.repository.options);
   withFile(blob, () => Deno.renameSync(part, blob), "Cannot write");
 }
 
@@ -263,11 +225,12 @@ async function receive(
     readonly task: Task;
   },
 ): Promise<void> {
-  const { id, commit: sha, options, show } = task;
+  const { repository: { id, kind, sha, options }, show } = task;
   const path = file.name.split("/").map(encodeURIComponent).join("/");
   const purpose = `download ${file.name} of ${id}`;
   const headers = state.bytes === 0 ? {} : { range: `bytes=${state.bytes}-` };
-  const url = `${hubEndpoint(options.env)}/${id}/resolve/${sha}/${path}`;
+  const site = `${hubEndpoint(options.env)}/${kind === "model" ? "" : "datasets/"}`;
+  const url = `${site}${id}/resolve/${sha}/${path}`;
   const { response, first } = await hubFetch(url, { purpose, headers }, options);
   try {
     checkTag(file, first, purpose);
@@ -332,7 +295,7 @@ function startAt(
 // A link that is there is replaced in one step, so that readers always find one.
 function link(
   { name, hash }: RemoteFile,
-  { folder, snapshot }: { readonly folder: string; readonly snapshot: string },
+  { folder, snapshot }: Repository,
 ): void {
   const path = join(snapshot, name);
   const up = "../".repeat(name.split("/").length + 1);

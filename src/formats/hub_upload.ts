@@ -22,6 +22,15 @@ import {
 } from "./hub_api.ts";
 import { hubId } from "./hub_cache.ts";
 
+/** How far an upload is. */
+export interface UploadProgress {
+  readonly file: string;
+  readonly size: number;
+  /** Files that are done before this one, and of all. */
+  readonly done: number;
+  readonly files: number;
+}
+
 /** Settings of {@linkcode uploadFolder}. */
 export interface UploadOptions extends HubOptions {
   /** What the commit says; "Upload with pacac" by default. */
@@ -29,7 +38,13 @@ export interface UploadOptions extends HubOptions {
   /** Whether a repository that has to be made is private; it is by default. */
   readonly isPrivate?: boolean;
   /** Called before each file is sent. */
-  readonly progress?: (state: { readonly file: string; readonly size: number }) => void;
+  readonly progress?: (state: UploadProgress) => void;
+}
+
+/** A file that an upload sends. */
+export interface FileToUpload {
+  readonly name: string;
+  readonly size: number;
 }
 
 /** Where an upload went. */
@@ -40,10 +55,8 @@ export interface Uploaded {
   readonly url: string;
 }
 
-interface LocalFile {
-  readonly name: string;
+interface LocalFile extends FileToUpload {
   readonly path: string;
-  readonly size: number;
 }
 
 /** A line of a commit. */
@@ -95,12 +108,13 @@ export async function uploadFolder(
   options: UploadOptions,
 ): Promise<Uploaded> {
   const task = { ...options, id, endpoint: hubEndpoint(options.env) };
-  const files = filesOf(folder, task);
+  requireRights(folder, task);
+  const files = localFiles(folder, id);
   await createRepository(task);
   const large = await largeFiles(files, task);
   const lines: CommitLine[] = [header(task)];
-  for (const file of files) {
-    options.progress?.({ file: file.name, size: file.size });
+  for (const [done, file] of files.entries()) {
+    options.progress?.({ file: file.name, size: file.size, done, files: files.length });
     lines.push(large.has(file.name) ? await sendLarge(file, task) : inline(file));
   }
   const answer = await hubJson(`${task.endpoint}/api/models/${id}/commit/main`, {
@@ -113,18 +127,38 @@ export async function uploadFolder(
   return { commit: answer.commitOid, url };
 }
 
-function filesOf(folder: string, { id, env }: Task): LocalFile[] {
-  const refuse = (state: string, remedy: string) =>
+/**
+ * The files that an upload of a folder would send, in order of their names. Nothing is sent.
+ * @param folder The folder
+ * @param id Hub id, `org/name`
+ * @throws {PacacError} `usage`, `io`
+ */
+export function filesToUpload(folder: string, id: string): FileToUpload[] {
+  return localFiles(folder, id).map(({ name, size }) => ({ name, size }));
+}
+
+type Refusal = (state: string, remedy: string) => PacacError;
+
+function refusal(folder: string, id: string): Refusal {
+  return (state, remedy) =>
     new PacacError("usage", `Cannot upload to ${id}: ${state}`, {
       place: { file: folder },
       remedy,
     });
-  if (hubId(id)?.includes("/") !== true) {
-    throw refuse("that is no name of a model", "write it as org/name");
-  }
+}
+
+function requireRights(folder: string, { id, env }: Task): void {
+  const refuse = refusal(folder, id);
   if (isOffline(env)) throw refuse("HF_HUB_OFFLINE is set", "unset it where there is a network");
   if ((env("HF_TOKEN") ?? "").trim() === "") {
     throw refuse("HF_TOKEN is not set", "set it to an access token that may write");
+  }
+}
+
+function localFiles(folder: string, id: string): LocalFile[] {
+  const refuse = refusal(folder, id);
+  if (hubId(id)?.includes("/") !== true) {
+    throw refuse("that is no name of a model", "write it as org/name");
   }
   if (!isFolder(folder)) throw refuse("the folder is not there", "name an adapter's folder");
   const entries = withFile(folder, () => [...Deno.readDirSync(folder)]);

@@ -45,9 +45,19 @@ export {
   type RopeScaling,
 } from "./hf_config.ts";
 export { type Environment, processEnvironment } from "./hub_cache.ts";
-export { downloadModel, type DownloadOptions, type DownloadProgress } from "./hub_download.ts";
-export { type Uploaded, uploadFolder, type UploadOptions } from "./hub_upload.ts";
+export { cachedDataset, type DatasetName, parseDatasetName } from "./hub_dataset.ts";
+export { downloadDataset, downloadModel } from "./hub_download.ts";
+export type { DownloadOptions, DownloadProgress } from "./hub_repository.ts";
+export {
+  filesToUpload,
+  type FileToUpload,
+  type Uploaded,
+  uploadFolder,
+  type UploadOptions,
+  type UploadProgress,
+} from "./hub_upload.ts";
 export { type MergedModel, writeMerged } from "./merged.ts";
+export { type CardFacts, modelCard } from "./model_card.ts";
 export {
   type ModelFolder,
   openWeights,

@@ -25,6 +25,7 @@ export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i
  * - constant: filled once from its recipe (rotary tables).
  * - input: filled by the caller at each step. output: read by the caller.
  * - activation: lives within a step.
+ * - cache: keys and values of the tokens so far, which later steps of a text add to.
  */
 export type Role =
   | "weight"
@@ -35,7 +36,8 @@ export type Role =
   | "constant"
   | "input"
   | "output"
-  | "activation";
+  | "activation"
+  | "cache";
 
 /** How a constant's values come about (see src/graph/recipes.ts). */
 export interface RopeTableRecipe {
@@ -61,8 +63,11 @@ export interface Tensor {
   readonly recipe?: RopeTableRecipe;
 }
 
-/** When a node runs: each micro-batch forward then backward, and once a step update. */
-export type Phase = "forward" | "backward" | "update" | "logits";
+/**
+ * When a node runs. Training: each micro-batch forward then backward, and once a step update. Writing text: prefill for some
+ * tokens of a prompt at once, decode for one token.
+ */
+export type Phase = "forward" | "backward" | "update" | "logits" | "prefill" | "decode";
 
 /** Attribute values: plain data, so that a graph prints as text and parses back. */
 export type Attribute = number | string | boolean;

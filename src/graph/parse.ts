@@ -5,12 +5,12 @@
 import { PacacError } from "../errors.ts";
 import { type DType, Graph, type Phase, type Role, type Tensor } from "./graph.ts";
 
-const ROLES = "weight|parameter|gradient|moment|index|constant|input|output|activation";
+const ROLES = "weight|parameter|gradient|moment|index|constant|input|output|activation|cache";
 const TENSOR = new RegExp(
   `^(${ROLES}) (\\S+) (f32|bf16|i32)\\[([\\d,]*)\\](?: = (\\S+)\\+(\\d+))?(?: from (\\{.*\\}))?$`,
 );
 const NODE =
-  /^(forward|logits|backward|update)(?: @(\d+))?: (\w+)\((.*?)\) -> \((.*?)\)(?: (\{.*\}))?$/;
+  /^(forward|logits|backward|update|prefill|decode)(?: @(\d+))?: (\w+)\((.*?)\) -> \((.*?)\)(?: (\{.*\}))?$/;
 
 /**
  * The graph that a text describes.

@@ -12,4 +12,5 @@ export const full: Method<Extract<AdaptSpec, { method: "full" }>> = {
     graph.tensors.filter((tensor) => tensor.role === "weight")
       .map(({ name, shape }) => ({ name, shape })),
   rewrite: () => {},
+  rewriteDecode: () => {},
 };

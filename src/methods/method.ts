@@ -23,4 +23,6 @@ export interface Method<Spec extends AdaptSpec = AdaptSpec> {
   readonly trained: (graph: Graph, spec: Spec) => Trained[];
   /** Rewrites the nodes; `parameter` gives trained tensors by name. */
   readonly rewrite: (graph: Graph, spec: Spec, parameter: (name: string) => Tensor) => void;
+  /** Rewrites the nodes of a graph that writes text, so that what the method trained can be switched on and off. */
+  readonly rewriteDecode: (graph: Graph, spec: Spec) => void;
 }

@@ -4,19 +4,23 @@
  */
 import { invariant } from "../errors.ts";
 import { adamw, globalNorm } from "./adamw.ts";
+import { adaptedLinear } from "./adapted_linear.ts";
 import { add } from "./add.ts";
 import { attention, attentionBackward } from "./attention.ts";
+import { attentionCached, cacheAppend } from "./attention_cached.ts";
 import { documents } from "./documents.ts";
 import { embed, embedBackward } from "./embed.ts";
 import { linear, linearBackwardBias, linearBackwardInput, linearBackwardWeight } from "./linear.ts";
+import { lion } from "./lion.ts";
 import { lmHeadLogits, lmHeadLoss, meanLoss } from "./lm_head.ts";
 import type { Op } from "./op.ts";
 import { pacaLinear, pacaLinearBackwardDelta, pacaLinearBackwardInput } from "./paca_linear.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
 import { rope } from "./rope.ts";
+import { sgd } from "./sgd.ts";
 import { swiglu, swigluBackward } from "./swiglu.ts";
 
-/** Every op, in the order of a step. */
+/** Every op, in the order of a training step; then those that write text. */
 export const OPS: readonly Op[] = [
   documents,
   embed,
@@ -41,6 +45,11 @@ export const OPS: readonly Op[] = [
   lmHeadLogits,
   globalNorm,
   adamw,
+  lion,
+  sgd,
+  adaptedLinear,
+  cacheAppend,
+  attentionCached,
 ];
 
 const byName = new Map(OPS.map((op) => [op.name, op]));

@@ -2,7 +2,7 @@
  * adapt: the method names what is trained and rewrites linears to use it.
  *
  * Needs: the forward graph. Gives: all trained tensors as views of one flat vector `parameters`, with `gradients`,
- * `moment1` and `moment2` beside it, so that the optimiser is one node. It stands before differentiate, which must know what is trained.
+ * the optimiser's moments beside it, so that the optimiser is one node. It stands before differentiate, which must know what is trained.
  * @module
  */
 import { must } from "../errors.ts";
@@ -24,9 +24,14 @@ export interface Adapted {
  * Rewrites the graph for a method of adaptation.
  * @param graph The forward graph, changed in place
  * @param spec The method and its settings
+ * @param options `moments`: names of the flat vectors that the optimiser keeps
  * @throws {PacacError} spec-value
  */
-export function adapt(graph: Graph, spec: AdaptSpec): Adapted {
+export function adapt(
+  graph: Graph,
+  spec: AdaptSpec,
+  { moments }: { readonly moments: readonly string[] },
+): Adapted {
   const method = methodOf(spec);
   const trained = method.trained(graph, spec);
   const offsets: number[] = [];
@@ -39,8 +44,7 @@ export function adapt(graph: Graph, spec: AdaptSpec): Adapted {
     graph.tensor({ name, dtype: "f32", shape: [total], role });
   const parameters = flat("parameters", "parameter");
   const gradients = flat("gradients", "gradient");
-  flat("moment1", "moment");
-  flat("moment2", "moment");
+  moments.forEach((name) => flat(name, "moment"));
   const anchors = trained.some(({ anchor }) => anchor !== undefined)
     ? flat("anchor", "constant")
     : undefined;

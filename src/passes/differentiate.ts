@@ -7,18 +7,19 @@
  */
 import { must } from "../errors.ts";
 import type { Graph, Node, Tensor } from "../graph/graph.ts";
-import { adamw, globalNorm } from "../ops/adamw.ts";
+import { globalNorm } from "../ops/adamw.ts";
 import { add } from "../ops/add.ts";
 import { apply } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
 import type { TrainSpec } from "../spec/description.ts";
 import type { Adapted } from "./adapt.ts";
+import { updateOf } from "./optimizer.ts";
 
 /**
  * Adds the backward pass and the update.
  * @param graph The adapted forward graph, changed in place
  * @param adapted What is trained
- * @param optimizer AdamW's settings
+ * @param optimizer The optimiser's settings
  */
 export function differentiate(
   graph: Graph,
@@ -80,31 +81,24 @@ function trainHead(graph: Graph, node: Node, adapted: Adapted): void {
 function update(graph: Graph, optimizer: TrainSpec["optimizer"]): void {
   const norm = graph.tensor({ name: "norm", dtype: "f32", shape: [1], role: "output" });
   const hyper = graph.tensor({ name: "hyper", dtype: "f32", shape: [5], role: "input" });
-  const [parameters, gradients, moment1, moment2] = [
-    "parameters",
-    "gradients",
-    "moment1",
-    "moment2",
-  ].map((name) => graph.get(name));
+  const { op, attributes, moments } = updateOf(optimizer);
+  const [parameters, gradients] = ["parameters", "gradients"].map((name) => graph.get(name));
+  const state = Object.fromEntries(moments.map((name) => [name, graph.get(name)]));
+  const newState = Object.fromEntries(moments.map((name) => [`new_${name}`, graph.get(name)]));
   const anchor = graph.find("anchor");
   const at = { phase: "update", layer: -1, name: "update" } as const;
   apply(graph, globalNorm, { inputs: { gradients }, ...at, into: { norm } });
-  apply(graph, adamw, {
+  apply(graph, op, {
     inputs: {
       parameters,
       gradients,
-      moment1,
-      moment2,
+      ...state,
       norm,
       hyper,
       ...(anchor === undefined ? {} : { anchor }),
     },
-    attributes: {
-      beta1: optimizer.beta1,
-      beta2: optimizer.beta2,
-      epsilon: optimizer.epsilon,
-    },
+    attributes,
     ...at,
-    into: { new_parameters: parameters, new_moment1: moment1, new_moment2: moment2 },
+    into: { new_parameters: parameters, ...newState },
   });
 }

@@ -8,6 +8,7 @@ import { adapt } from "./adapt.ts";
 import { budget } from "./budget.ts";
 import { differentiate } from "./differentiate.ts";
 import { lower } from "./lower.ts";
+import { updateOf } from "./optimizer.ts";
 import { recompute } from "./recompute.ts";
 import { type Storage, storage } from "./storage.ts";
 import { verify } from "./verify.ts";
@@ -46,7 +47,7 @@ export function runGraphPasses(
     after(pass, graph);
   };
   passed("lower");
-  const adapted = adapt(graph, spec.adapt);
+  const adapted = adapt(graph, spec.adapt, updateOf(train.optimizer));
   passed("adapt");
   differentiate(graph, adapted, train.optimizer);
   passed("differentiate");

@@ -66,7 +66,9 @@ export function select(
 }
 
 function kernelFor(node: Node, target: Target): Kernel {
-  const kernel = target.kernels.find(({ serves }) => serves.roots.includes(node.op));
+  const kernel = target.kernels.find(({ serves }) =>
+    serves.roots.includes(node.op) && serves.only?.(node) !== false
+  );
   if (kernel === undefined) throw new Bug(`target ${target.name} has no kernel for ${node.op}`);
   return kernel;
 }

@@ -10,7 +10,14 @@ import { dimsOf, shapeOf } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
 
 /** Phases in the order in which they run. */
-export const PHASES: readonly Phase[] = ["forward", "logits", "backward", "update"];
+export const PHASES: readonly Phase[] = [
+  "forward",
+  "logits",
+  "backward",
+  "update",
+  "prefill",
+  "decode",
+];
 
 /**
  * Checks a graph.
@@ -64,7 +71,7 @@ function verifyShapes(node: Node, at: string): void {
 
 function verifyWrite(tensor: Tensor, written: Set<Tensor>, at: string): void {
   const once = tensor.role === "activation" || tensor.role === "output";
-  const inPlace = ["gradient", "parameter", "moment"].includes(tensor.role);
+  const inPlace = ["gradient", "parameter", "moment", "cache"].includes(tensor.role);
   invariant(once || inPlace, `${at} writes ${tensor.name}, which is a ${tensor.role}`);
   invariant(!once || !written.has(tensor), `${at} writes ${tensor.name} a second time`);
   written.add(tensor);

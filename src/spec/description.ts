@@ -40,7 +40,7 @@ export interface TrainSpec {
   /** Tokens of a row. */
   seqLen: number;
   /** The optimiser's settings. */
-  optimizer: AdamwSpec;
+  optimizer: OptimizerSpec;
   /** The learning rate's course. */
   schedule: ScheduleSpec;
   /** Type of frozen weights and of activations kept for backward. */
@@ -54,6 +54,9 @@ export interface TrainSpec {
   /** Bytes of activations kept for backward at most; what is beyond is rebuilt, the cheapest first. Absent: no limit. */
   maxKeptBytes?: number | undefined;
 }
+
+/** How gradients change parameters. */
+export type OptimizerSpec = AdamwSpec | LionSpec | SgdSpec;
 
 /** AdamW (Loshchilov and Hutter 2019). */
 export interface AdamwSpec {
@@ -71,14 +74,47 @@ export interface AdamwSpec {
   weightDecay: number;
 }
 
+/** Lion (Chen et al. 2023): the sign of an interpolated momentum. */
+export interface LionSpec {
+  /** Which optimiser this is. */
+  kind: "lion";
+  /** The highest rate of the schedule; three to ten times below AdamW's. */
+  learningRate: number;
+  /** Share of the moment in what is stepped by. */
+  beta1: number;
+  /** Share of the moment kept a step. */
+  beta2: number;
+  /** Decoupled decay, scaled by the learning rate. */
+  weightDecay: number;
+}
+
+/** Gradient descent with momentum. */
+export interface SgdSpec {
+  /** Which optimiser this is. */
+  kind: "sgd";
+  /** The highest rate of the schedule. */
+  learningRate: number;
+  /** Share of the moment kept a step; 0 for none. */
+  momentum: number;
+  /** Whether the gradient is taken to be where the moment leads. */
+  nesterov: boolean;
+  /** Decoupled decay, scaled by the learning rate. */
+  weightDecay: number;
+}
+
+/** A stretch of a run: a share of all its steps from 0 to 1, or so many steps, or so many passes over the data. */
+export type SpanSpec = number | { steps: number } | { epochs: number };
+
 /** The learning rate's course over a run. */
 export interface ScheduleSpec {
   /** Shape behind the warm-up. */
-  kind: "constant" | "cosine";
-  /** Share of all steps with a rising rate. */
-  warmup: number;
+  kind: "constant" | "linear" | "cosine" | "wsd";
+  /** Steps with a rising rate. */
+  warmup: SpanSpec;
   /** Share of the learning rate that is left at the end. */
   floor: number;
+  /** wsd: steps at the end in which the rate falls. */
+  decay?: SpanSpec | undefined;
 }
 
 /** How rotary frequencies are stretched, as Hugging Face's rope_parameters say it. */

@@ -9,8 +9,12 @@ import type {
   AdaptSpec,
   Architecture,
   FineTuneSpec,
+  LionSpec,
   ModelSpec,
+  OptimizerSpec,
   ScheduleSpec,
+  SgdSpec,
+  SpanSpec,
 } from "./description.ts";
 
 /** Settings of {@linkcode paca}. */
@@ -66,30 +70,105 @@ export function adamw(options: AdamwOptions): AdamwSpec {
   return { kind: "adamw", learningRate, beta1, beta2, epsilon, weightDecay, ...rest };
 }
 
-/** Settings of {@linkcode cosine}. */
-export interface CosineOptions {
-  /** Share of the steps with a rising learning rate; default 0. */
-  readonly warmup?: number;
+/** Settings of {@linkcode lion}. */
+export interface LionOptions {
+  /** The highest rate; the schedule scales it. Three to ten times below AdamW's. */
+  readonly learningRate: number;
+  /** Default [0.9, 0.99]. */
+  readonly betas?: readonly [number, number];
+  /** Decoupled; default 0. */
+  readonly weightDecay?: number;
+}
+
+/**
+ * Lion (Chen et al. 2023): every parameter moves by the learning rate, in the direction of an interpolated momentum.
+ * @param options Learning rate, betas, decay
+ */
+export function lion(options: LionOptions): LionSpec {
+  const { learningRate, betas = [0.9, 0.99], weightDecay = 0, ...rest } = options;
+  const [beta1, beta2] = betas;
+  return { kind: "lion", learningRate, beta1, beta2, weightDecay, ...rest };
+}
+
+/** Settings of {@linkcode sgd}. */
+export interface SgdOptions {
+  /** The highest rate; the schedule scales it. */
+  readonly learningRate: number;
+  /** Share of the momentum kept a step; default 0.9, 0 for none. */
+  readonly momentum?: number;
+  /** Nesterov's look ahead; default false. */
+  readonly nesterov?: boolean;
+  /** Decoupled, as of the other optimisers; default 0. */
+  readonly weightDecay?: number;
+}
+
+/**
+ * Gradient descent with momentum.
+ * @param options Learning rate, momentum, decay
+ */
+export function sgd(options: SgdOptions): SgdSpec {
+  const { learningRate, momentum = 0.9, nesterov = false, weightDecay = 0, ...rest } = options;
+  return { kind: "sgd", learningRate, momentum, nesterov, weightDecay, ...rest };
+}
+
+/** A stretch of a run: a share of all its steps below or equal 1, or so many steps, or so many passes over the data. */
+export type Span =
+  | number
+  | { readonly steps: number }
+  | { readonly epochs: number };
+
+/** Settings of {@linkcode cosine} and {@linkcode linearDecay}. */
+export interface FallingOptions {
+  /** Steps with a rising learning rate: a share of all, `{ steps }` or `{ epochs }`; default 0. */
+  readonly warmup?: Span;
   /** Share of the learning rate left at the end; default 0. */
   readonly floor?: number;
 }
 
+/** Settings of {@linkcode wsd}. */
+export interface WsdOptions extends FallingOptions {
+  /** Steps at the end in which the rate falls: a share of all, `{ steps }` or `{ epochs }`; default 0.2. */
+  readonly decay?: Span;
+}
+
 /**
  * Half a cosine from the full learning rate down, after a linear warm-up.
- * @param options Warm-up share, floor
+ * @param options Warm-up, floor
  */
-export function cosine(options: CosineOptions = {}): ScheduleSpec {
+export function cosine(options: FallingOptions = {}): ScheduleSpec {
   const { warmup = 0, floor = 0, ...rest } = options;
-  return { kind: "cosine", warmup, floor, ...rest };
+  return { kind: "cosine", warmup: spanOf(warmup), floor, ...rest };
+}
+
+/**
+ * A line from the full learning rate down, after a linear warm-up.
+ * @param options Warm-up, floor
+ */
+export function linearDecay(options: FallingOptions = {}): ScheduleSpec {
+  const { warmup = 0, floor = 0, ...rest } = options;
+  return { kind: "linear", warmup: spanOf(warmup), floor, ...rest };
+}
+
+/**
+ * Warm-up, stable, decay: the full learning rate up to a line down at the very end.
+ * @param options Warm-up, decay, floor
+ */
+export function wsd(options: WsdOptions = {}): ScheduleSpec {
+  const { warmup = 0, floor = 0, decay = 0.2, ...rest } = options;
+  return { kind: "wsd", warmup: spanOf(warmup), floor, decay: spanOf(decay), ...rest };
+}
+
+function spanOf(span: Span): SpanSpec {
+  return typeof span === "number" ? span : { ...span };
 }
 
 /**
  * A constant learning rate, after a linear warm-up.
- * @param options Warm-up share
+ * @param options Warm-up
  */
-export function constant(options: { readonly warmup?: number } = {}): ScheduleSpec {
+export function constant(options: { readonly warmup?: Span } = {}): ScheduleSpec {
   const { warmup = 0, ...rest } = options;
-  return { kind: "constant", warmup, floor: 1, ...rest };
+  return { kind: "constant", warmup: spanOf(warmup), floor: 1, ...rest };
 }
 
 /**
@@ -106,8 +185,8 @@ export interface TrainOptions {
   readonly batch: number;
   /** Tokens a row. */
   readonly seqLen: number;
-  /** Made by {@linkcode adamw}. */
-  readonly optimizer: AdamwSpec;
+  /** Made by {@linkcode adamw}, {@linkcode lion} or {@linkcode sgd}. */
+  readonly optimizer: OptimizerSpec;
   /** Default constant(). */
   readonly schedule?: ScheduleSpec;
   /** Type of frozen weights and kept activations; default f32. */

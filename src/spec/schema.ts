@@ -120,18 +120,52 @@ const adaptSchema = z.discriminatedUnion("method", [
 
 const share = z.number().min(0).max(1);
 
+const kept = z.number().min(0).lt(1);
+const learningRate = z.number().positive(), weightDecay = z.number().min(0);
+
+const optimizerSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("adamw"),
+    learningRate,
+    beta1: kept,
+    beta2: kept,
+    epsilon: z.number().positive(),
+    weightDecay,
+  }),
+  z.strictObject({
+    kind: z.literal("lion"),
+    learningRate,
+    beta1: kept,
+    beta2: kept,
+    weightDecay,
+  }),
+  z.strictObject({
+    kind: z.literal("sgd"),
+    learningRate,
+    momentum: kept,
+    nesterov: z.boolean(),
+    weightDecay,
+  }),
+]);
+
+const spanSchema = z.union([
+  share,
+  z.strictObject({ steps: z.int().min(0) }),
+  z.strictObject({ epochs: z.number().min(0) }),
+]);
+
+const scheduleSchema = z.strictObject({
+  kind: z.enum(["constant", "linear", "cosine", "wsd"]),
+  warmup: spanSchema,
+  floor: share,
+  decay: spanSchema.optional(),
+});
+
 const trainSchema = z.strictObject({
   batch: count,
   seqLen: count.min(2),
-  optimizer: z.strictObject({
-    kind: z.literal("adamw"),
-    learningRate: z.number().positive(),
-    beta1: z.number().min(0).lt(1),
-    beta2: z.number().min(0).lt(1),
-    epsilon: z.number().positive(),
-    weightDecay: z.number().min(0),
-  }),
-  schedule: z.strictObject({ kind: z.enum(["constant", "cosine"]), warmup: share, floor: share }),
+  optimizer: optimizerSchema,
+  schedule: scheduleSchema,
   storage: z.enum(["f32", "bf16"]),
   accumulate: count,
   maxGradNorm: z.number().min(0),

@@ -25,6 +25,30 @@ export interface Machine {
   readonly flopsPerSecond: number;
   readonly bytesPerSecond: number;
   readonly measured: boolean;
+  /** cuda: of the GPU. */
+  readonly multiprocessors?: Multiprocessors;
+}
+
+/** How many multiprocessors (SMs) a GPU has, and what each of them has. */
+export interface Multiprocessors {
+  readonly count: number;
+  /** Resident at a time. */
+  readonly threads: number;
+  readonly blocks: number;
+  /** Of 32 bits. */
+  readonly registers: number;
+  readonly sharedBytes: number;
+}
+
+/** How many blocks of a launch an SM holds at a time. */
+export interface Occupancy {
+  readonly blocks: number;
+  /** Of a block. */
+  readonly threads: number;
+  /** What allows no more of them. */
+  readonly limit: "threads" | "registers" | "shared memory" | "blocks";
+  /** Their threads as a share of those that an SM can hold. */
+  readonly share: number;
 }
 
 /** Chosen values of a kernel's tunable parameters. */
@@ -99,6 +123,10 @@ export interface Launch {
   readonly threads: number;
   /** Dynamic shared memory of a block, bytes. */
   readonly shared: number;
+  /** Shared memory that the function declares itself, at most. */
+  readonly fixedShared: number;
+  /** Of a thread, at most. */
+  readonly registers: number;
   /** The function's last argument, where a kernel goes through its work in parts. */
   readonly part?: number;
 }
@@ -114,6 +142,8 @@ export interface Kernel {
     readonly epilogue: readonly (readonly EpilogueStep[])[];
     /** How several root nodes may be one call. */
     readonly group?: Grouping;
+    /** Which nodes of these ops, where not all: those of one token. */
+    readonly only?: (node: Node) => boolean;
   };
   /** Every tunable parameter with its values. */
   readonly tunables: Readonly<Record<string, readonly (number | string)[]>>;
@@ -143,6 +173,12 @@ export interface Kernel {
   ) => Readonly<Record<string, unknown>>;
   /** cuda: the launches of a call, in order. */
   readonly launches?: (call: KernelCall, values: Tunables) => readonly Launch[];
+  /** cuda: occupancy of the largest launch on a machine, where its multiprocessors are known. Predicted, as registers are bounds. */
+  readonly occupancy?: (
+    call: KernelCall,
+    values: Tunables,
+    machine: Machine,
+  ) => Occupancy | undefined;
 }
 
 /** A target. */

@@ -6,8 +6,9 @@ import { PacacError } from "../errors.ts";
 import type { AdapterFormat } from "../formats/adapter.ts";
 import { readAdapter } from "../formats/adapter_reader.ts";
 import { writeAdapter } from "../formats/adapter_writer.ts";
+import { type CardFacts, licenseIn } from "../formats/model_card.ts";
 import { baseColumnsOf } from "./base.ts";
-import type { Engine, ProgramInfo } from "./engine.ts";
+import type { ProgramInfo, TensorStore } from "./engine.ts";
 import { floats, integers } from "./program.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -19,7 +20,7 @@ import type { Trainer } from "./trainer.ts";
  * @throws {PacacError} adapter-invalid, safetensors-invalid, io, usage
  */
 export function loadAdapter(
-  engine: Engine,
+  engine: TensorStore,
   folder: string,
   { weights }: { readonly weights: string | undefined },
 ): void {
@@ -38,14 +39,26 @@ export function loadAdapter(
   }
 }
 
+/** How an adapter is saved. */
+export interface SaveAdapterOptions {
+  /** peft 0.22's form where it is not said, the paper's, or exact LoRA. */
+  readonly format?: AdapterFormat;
+  /** What its README.md says beside what it is. */
+  readonly card?: CardFacts;
+}
+
 /**
  * Writes columns and deltas as an adapter folder.
  * @param trainer The trainer
  * @param dir The folder
- * @param format Its form
+ * @param options Its form, and what its card says
  * @throws {PacacError} io, usage
  */
-export function saveAdapter(trainer: Trainer, dir: string, format: AdapterFormat): Promise<void> {
+export function saveAdapter(
+  trainer: Trainer,
+  dir: string,
+  { format = "peft", card }: SaveAdapterOptions,
+): Promise<void> {
   const { engine, info } = trainer;
   requirePaca(info, "save");
   const modules = info.adapted.map(({ module, outFeatures, inFeatures, indices, delta }) => ({
@@ -62,6 +75,8 @@ export function saveAdapter(trainer: Trainer, dir: string, format: AdapterFormat
     baseModel: info.source,
     targetModules: targetsOf(info),
     baseColumns: baseColumnsOf(engine, trainer.weights),
+    license: trainer.weights === undefined ? undefined : licenseIn(trainer.weights),
+    ...(card === undefined ? {} : { card }),
   });
   return Promise.resolve();
 }

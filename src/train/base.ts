@@ -7,7 +7,7 @@ import { type BaseColumns, takeColumns } from "../formats/adapter.ts";
 import { type ModelFolder, openWeights, resolveModel } from "../formats/model_folder.ts";
 import { readFloat32 } from "../formats/safetensors.ts";
 import type { TensorInfo } from "../formats/safetensors_header.ts";
-import type { Engine, ProgramInfo } from "./engine.ts";
+import type { ProgramInfo, TensorStore } from "./engine.ts";
 
 /** A model's files and the tensors in them. */
 export interface BaseModel {
@@ -31,7 +31,7 @@ export function openBase(info: ProgramInfo, weights: string | undefined): BaseMo
  * @param engine The program
  * @param weights Folder or file that the weights came from
  */
-export function baseColumnsOf(engine: Engine, weights: string | undefined): BaseColumns {
+export function baseColumnsOf(engine: TensorStore, weights: string | undefined): BaseColumns {
   const tensors = weights === undefined ? undefined : openBase(engine.info, weights).tensors;
   return (module, indices) => {
     const found = engine.info.adapted.find((linear) => linear.module === module);

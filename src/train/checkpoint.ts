@@ -12,7 +12,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { PacacError } from "../errors.ts";
 import { makeFolder, publishText, removeIfThere } from "../formats/atomic.ts";
-import { fileSize, readJson } from "../formats/files.ts";
+import { fileSize, isFolder, readJson } from "../formats/files.ts";
 import {
   openSafetensors,
   readFloat32,
@@ -23,7 +23,8 @@ import { type TensorToWrite, writeSafetensors } from "../formats/safetensors_wri
 import { refreshAnchors } from "./anchors.ts";
 import type { ProgramInfo, TensorInfo } from "./engine.ts";
 import { checkColumns } from "./program.ts";
-import type { Trainer } from "./trainer.ts";
+import { SCHEDULES } from "./schedule.ts";
+import type { RunState, Trainer } from "./trainer.ts";
 
 const FILE = "checkpoint.json";
 const KEPT = /^checkpoint-(\d+)\.json$/;
@@ -31,6 +32,12 @@ const TEMPORARY = /^(?:checkpoint|state)[\w.-]*\.tmp$/;
 const STATE = /^state-[0-9a-f]{16}\.safetensors$/;
 
 const count = z.int().nonnegative();
+const dataIdentity = z.strictObject({
+  fingerprint: z.string(),
+  files: z.array(z.strictObject({ file: z.string(), sha256: z.string() })).readonly(),
+  tokenizer: z.string(),
+  options: z.string(),
+});
 const schema = z.strictObject({
   version: z.literal(1),
   program: z.string(),
@@ -39,13 +46,22 @@ const schema = z.strictObject({
   position: count,
   seed: count,
   state: z.string().regex(STATE),
-  data: z.strictObject({
-    fingerprint: z.string(),
-    files: z.array(z.strictObject({ file: z.string(), sha256: z.string() })).readonly(),
-    tokenizer: z.string(),
-    options: z.string(),
-  }).optional(),
-  best: z.strictObject({ loss: z.number(), step: count, since: count }).optional(),
+  data: dataIdentity.exactOptional(),
+  validation: dataIdentity.exactOptional(),
+  plan: z.strictObject({
+    weightDecay: z.number(),
+    maxGradNorm: z.number(),
+    accumulate: count,
+    schedule: z.strictObject({
+      kind: z.enum(SCHEDULES),
+      learningRate: z.number(),
+      steps: count,
+      warmupSteps: count,
+      decaySteps: count,
+      floor: z.number(),
+    }),
+  }).exactOptional(),
+  best: z.strictObject({ loss: z.number(), step: count, since: count }).exactOptional(),
 });
 
 type Description = z.infer<typeof schema>;
@@ -84,13 +100,54 @@ export function saveCheckpoint(
     position: trainer.position,
     seed: trainer.seed,
     state,
-    ...trainer.run,
+    ...runOf(trainer.run),
   };
   const text = JSON.stringify(description, null, 2) + "\n";
   if (keep > 1) publishText(join(dir, `checkpoint-${trainer.stepsDone}.json`), text);
   publishText(join(dir, FILE), text);
   removeOld(dir, { keep, state });
   return Promise.resolve();
+}
+
+/** How far the run of a checkpoint has come. */
+export interface CheckpointProgress {
+  /** Steps done. */
+  readonly step: number;
+  /** Steps of the whole run, where the checkpoint says it. */
+  readonly steps?: number;
+  /** Evaluations since the best one, where there were any. */
+  readonly since?: number;
+}
+
+/**
+ * How far the run of a checkpoint has come; nothing where there is no checkpoint that can be read.
+ * @param dir The folder
+ * @throws {PacacError} io
+ */
+export function checkpointProgress(dir: string): CheckpointProgress | undefined {
+  const path = join(dir, FILE);
+  if (fileSize(path) === undefined) return undefined;
+  const parsed = schema.safeParse(readJson(path, { code: "checkpoint-invalid" }));
+  if (!parsed.success) return undefined;
+  const { step, plan, best } = parsed.data;
+  return {
+    step,
+    ...(plan === undefined ? {} : { steps: plan.schedule.steps }),
+    ...(best === undefined ? {} : { since: best.since }),
+  };
+}
+
+/**
+ * Removes all checkpoints of a folder, and nothing else: a new run takes their place.
+ * @param dir The folder, which need not be there
+ * @throws {PacacError} io
+ */
+export function removeCheckpoints(dir: string): void {
+  if (!isFolder(dir)) return;
+  const names = [...Deno.readDirSync(dir)].map(({ name }) => name);
+  const descriptions = names.filter((name) => name === FILE || KEPT.test(name));
+  const rest = names.filter((name) => STATE.test(name) || TEMPORARY.test(name));
+  for (const name of [...descriptions, ...rest]) removeIfThere(join(dir, name));
 }
 
 /** Descriptions go before the states they name, so that none ever names a state that is gone. */
@@ -138,12 +195,18 @@ export function loadCheckpoint(trainer: Trainer, dir: string): Promise<void> {
   trainer.stepsDone = description.step;
   trainer.position = description.position;
   trainer.seed = description.seed;
-  const { data, best } = description;
-  trainer.run = {
+  trainer.run = runOf(description);
+  return Promise.resolve();
+}
+
+/** Its fields in one order, whatever a run has been through: equal runs have equal files. */
+function runOf({ data, validation, plan, best }: RunState): RunState {
+  return {
     ...(data === undefined ? {} : { data }),
+    ...(validation === undefined ? {} : { validation }),
+    ...(plan === undefined ? {} : { plan }),
     ...(best === undefined ? {} : { best }),
   };
-  return Promise.resolve();
 }
 
 /** What changes in a run, or is drawn at its beginning. */

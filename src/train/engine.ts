@@ -19,7 +19,8 @@ export type Role =
   | "constant"
   | "input"
   | "output"
-  | "activation";
+  | "activation"
+  | "cache";
 
 /** A tensor that has a name outside the program. */
 export interface TensorInfo {
@@ -65,14 +66,53 @@ export interface AdamwSettings {
   readonly weightDecay: number;
 }
 
-/** The learning-rate schedule from the model description. `warmup` is a share of all steps. */
+/** Lion's settings from the model description. */
+export interface LionSettings {
+  /** Which optimiser this is. */
+  readonly kind: "lion";
+  /** The highest rate of the schedule. */
+  readonly learningRate: number;
+  /** Share of the moment in what is stepped by. */
+  readonly beta1: number;
+  /** Share of the moment kept a step. */
+  readonly beta2: number;
+  /** Decoupled decay, scaled by the learning rate. */
+  readonly weightDecay: number;
+}
+
+/** The settings of gradient descent with momentum, from the model description. */
+export interface SgdSettings {
+  /** Which optimiser this is. */
+  readonly kind: "sgd";
+  /** The highest rate of the schedule. */
+  readonly learningRate: number;
+  /** Share of the moment kept a step. */
+  readonly momentum: number;
+  /** Whether the gradient is taken to be where the moment leads. */
+  readonly nesterov: boolean;
+  /** Decoupled decay, scaled by the learning rate. */
+  readonly weightDecay: number;
+}
+
+/** The optimiser from the model description. */
+export type OptimizerSettings = AdamwSettings | LionSettings | SgdSettings;
+
+/** A stretch of a run: a share of all its steps from 0 to 1, or so many steps, or so many passes over the data. */
+export type ScheduleSpan =
+  | number
+  | { readonly steps: number }
+  | { readonly epochs: number };
+
+/** The learning rate's course from the model description; a run turns it into steps. */
 export interface ScheduleSettings {
   /** Shape behind the warm-up. */
-  readonly kind: "constant" | "cosine";
-  /** Share of all steps with a rising rate. */
-  readonly warmup: number;
+  readonly kind: "constant" | "linear" | "cosine" | "wsd";
+  /** Steps with a rising rate. */
+  readonly warmup: ScheduleSpan;
   /** Share of the learning rate that is left at the end. */
   readonly floor: number;
+  /** wsd: steps at the end in which the rate falls; a fifth of all where it is not said. */
+  readonly decay?: ScheduleSpan | undefined;
 }
 
 /** Everything about a compiled program that the trainer needs; emitted as data with the bindings. */
@@ -106,7 +146,7 @@ export interface ProgramInfo {
   /** Linears with trained columns; none for method full. */
   readonly adapted: readonly AdaptedLinear[];
   /** The optimiser's settings. */
-  readonly optimizer: AdamwSettings;
+  readonly optimizer: OptimizerSettings;
   /** The learning rate's course. */
   readonly schedule: ScheduleSettings;
   /** Micro-batches a step. */
@@ -155,8 +195,8 @@ export interface StepSettings {
   readonly step: number;
 }
 
-/** Runs a program. One call at a time; calls wait for one another. */
-export interface Engine {
+/** The tensors of a program. */
+export interface TensorStore {
   /** What the program is. */
   readonly info: ProgramInfo;
   /**
@@ -168,6 +208,21 @@ export interface Engine {
   write(name: string, values: Float32Array | Int32Array): void;
   /** Copies a tensor's values out; bf16 is widened. */
   read(name: string): Float32Array | Int32Array;
+  /** Frees everything. */
+  dispose(): void;
+}
+
+/** What a program that writes text runs in. One call at a time; calls wait for one another. */
+export interface DecodeEngine extends TensorStore {
+  /**
+   * Runs a phase on what its inputs hold now. `prefill`: keys and values of prefill_count tokens, prefill_ids at
+   * prefill_position, go into the caches. `decode`: the same of one token, and `logits` of the one that follows it.
+   */
+  run(phase: "prefill" | "decode"): Promise<void>;
+}
+
+/** What a training program runs in. One call at a time; calls wait for one another. */
+export interface Engine extends TensorStore {
   /** Zeroes gradients, runs each micro-batch forward and backward, then the optimiser. */
   step(
     batches: readonly Batch[],
@@ -181,6 +236,4 @@ export interface Engine {
   logits(rows: Int32Array): Promise<Float32Array>;
   /** Bytes of the arena touched so far, and allocations made by steps (0 is promised). */
   memory(): { arenaUsed: number; stepAllocations: number };
-  /** Frees everything. */
-  dispose(): void;
 }

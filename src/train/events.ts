@@ -2,6 +2,8 @@
  * What the training loop tells: plain data, the same as the lines that `--json` prints.
  * @module
  */
+import type { OptimizerSettings } from "./engine.ts";
+import type { RateSchedule } from "./schedule.ts";
 
 /** The run begins, or goes on. */
 export interface StartEvent {
@@ -21,6 +23,10 @@ export interface StartEvent {
   readonly seqLen: number;
   /** Values that are trained. */
   readonly parameters: number;
+  /** Which optimiser trains them. */
+  readonly optimizer: OptimizerSettings["kind"];
+  /** The learning rate's course, in steps. */
+  readonly schedule: RateSchedule;
 }
 
 /** A step is done. */
@@ -45,6 +51,24 @@ export interface StepEvent {
   readonly tokensPerSecond: number;
   /** Of this step. */
   readonly seconds: number;
+  /** Memory of the process that is in use after it, mapped weights included. */
+  readonly residentBytes: number;
+}
+
+/** The model went on from a prompt, before the run or after it. */
+export interface SampleEvent {
+  /** Which event this is. */
+  readonly type: "sample";
+  /** Steps done. */
+  readonly step: number;
+  /** Which prompt, from 0: the same before and after. */
+  readonly sample: number;
+  /** The prompt as text. */
+  readonly prompt: string;
+  /** How the data goes on, "" where that is not known. */
+  readonly expected: string;
+  /** What the model wrote. */
+  readonly text: string;
 }
 
 /** The validation set was measured. */
@@ -124,6 +148,7 @@ export type TrainEvent =
   | StartEvent
   | StepEvent
   | EvalEvent
+  | SampleEvent
   | SkippedEvent
   | StoppedEvent
   | SavedEvent

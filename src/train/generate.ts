@@ -1,120 +1,174 @@
 /**
- * Writes text with the model as it is now: greedy, or sampled from the most probable tokens.
+ * Goes on from a prompt, token by token: what a model's logits, a sampler and a text stream are together.
  *
- * The training program is used as it is, one forward pass a token, without a key-value cache: slow, and exactly what was trained.
+ * A decoder computes a token with its caches. A trainer can do it too, one whole forward a token: slow, and exactly the
+ * program that is being trained.
  * @module
  */
 import { PacacError } from "../errors.ts";
 import { textBatch } from "./batch.ts";
-import { Random } from "./random.ts";
+import { Sampler, type SamplingOptions } from "./sampling.ts";
+import { TextStream } from "./text_stream.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import type { Trainer } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
 
-/** What {@linkcode generate} takes beside the trainer. */
-export interface GenerateOptions {
+/** What gives logits. */
+export interface TextModel {
+  /** Most tokens of a text. */
+  readonly contextLength: number;
+  /**
+   * Logits [vocab] of the token that follows a text; undefined where `signal` was aborted before they were there.
+   * @param ids All of the text
+   * @param signal Ends the reading of a long text early
+   */
+  next(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array | undefined>;
+  /** How many of a text's first tokens need not be read again. */
+  known(ids: readonly number[]): number;
+}
+
+/** What {@linkcode generate} takes beside the model. */
+export interface GenerateOptions extends SamplingOptions {
   /** The model's tokenizer. */
   readonly tokenizer: Tokenizer;
   /** Text or token ids to go on from. */
   readonly prompt: string | Int32Array;
-  /** Tokens to write at most. */
+  /** Tokens to write at most; default 128. */
   readonly maxTokens?: number;
-  /** 0: always the most probable token. */
-  readonly temperature?: number;
-  /** Sampling is from the fewest tokens that have this share of the probability. */
-  readonly topP?: number;
-  /** Of the sampling. */
-  readonly seed?: number;
   /** Ids that end the text; the tokenizer's end-of-text where it is not said. */
   readonly stop?: readonly number[];
+  /** Strings that end the text; they are not part of it. */
+  readonly stopStrings?: readonly string[];
   /** Ends the text early. */
   readonly signal?: AbortSignal;
 }
 
-/**
- * Goes on from a prompt, piece by piece; pieces are whole characters. Past seqLen tokens the oldest are forgotten.
- * @param trainer The trainer
- * @param options Tokenizer, prompt, sampling
- * @throws {PacacError} usage, batch-invalid
- */
-export async function* generate(
-  trainer: Trainer,
-  options: GenerateOptions,
-): AsyncGenerator<string, void, undefined> {
-  const { tokenizer, maxTokens = 128, temperature = 0, topP = 1, seed = 0, signal } = options;
-  const stop = options.stop ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
-  const ids = [...promptIds(options, trainer)];
-  const written: number[] = [];
-  const random = new Random(seed, "generate");
-  let shown = "";
-  for (let n = 0; n < maxTokens && signal?.aborted !== true; n++) {
-    const logits = await nextLogits(trainer, ids);
-    const id = temperature > 0
-      ? sample(logits, random.uniform(), { temperature, topP })
-      : argmax(logits);
-    if (stop.includes(id)) break;
-    ids.push(id);
-    written.push(id);
-    const text = tokenizer.decode(written);
-    if (text.endsWith("\ufffd")) continue; // a character whose other bytes are still to come
-    if (text.length > shown.length) yield text.slice(shown.length);
-    shown = text;
-  }
-  const rest = tokenizer.decode(written).slice(shown.length);
-  if (rest !== "") yield rest;
+/** How a text came about. */
+export interface Written {
+  /**
+   * What ended it: a token that ends texts, a stop string, the most tokens, a full context, or the signal.
+   */
+  readonly reason: "end" | "stop" | "tokens" | "context" | "aborted";
+  /** Tokens of the prompt that had to be read. */
+  readonly promptTokens: number;
+  /** Seconds until the first token. */
+  readonly promptSeconds: number;
+  /** Tokens written, with the one that ended the text. */
+  readonly tokens: number;
+  /** Seconds from the first token to the last. */
+  readonly seconds: number;
 }
 
-function promptIds({ prompt, tokenizer }: GenerateOptions, { info }: Trainer): Int32Array {
-  const ids = typeof prompt === "string" ? tokenizer.encode(prompt) : prompt;
+/**
+ * Goes on from a prompt, piece by piece; pieces are whole characters. With a trainer, the oldest tokens are forgotten past seqLen.
+ * @param model A decoder, or a trainer
+ * @param options Tokenizer, prompt, sampling
+ * @returns How the text came about
+ * @throws {PacacError} usage, where the prompt is empty or does not fit the context; batch-invalid, for ids that the model has not
+ */
+export async function* generate(
+  model: TextModel | Trainer,
+  options: GenerateOptions,
+): AsyncGenerator<string, Written, undefined> {
+  const { tokenizer, maxTokens = 128, signal } = options;
+  const source = model instanceof Trainer ? forwardModel(model) : model;
+  const ends = options.stop ?? (tokenizer.eosId === undefined ? [] : [tokenizer.eosId]);
+  const ids = promptIds(options, source);
+  const clock = new Clock(ids.length - source.known(ids));
+  const sampler = new Sampler(options);
+  const stream = new TextStream(tokenizer, options.stopStrings ?? []);
+  let reason: Written["reason"] | undefined;
+  for (let n = 0; reason === undefined && n < maxTokens; n++) {
+    if (ids.length > source.contextLength) {
+      reason = "context";
+      break;
+    }
+    const logits = signal?.aborted === true ? undefined : await source.next(ids, signal);
+    if (logits === undefined) {
+      reason = "aborted";
+      break;
+    }
+    const id = sampler.next(logits, ids);
+    clock.token();
+    if (ends.includes(id)) {
+      reason = "end";
+      break;
+    }
+    ids.push(id);
+    const piece = stream.push(id);
+    if (piece !== "") yield piece;
+    if (stream.stopped) reason = "stop";
+  }
+  const rest = stream.end();
+  if (rest !== "") yield rest;
+  return { reason: reason ?? (stream.stopped ? "stop" : "tokens"), ...clock.read() };
+}
+
+/** Times of a prompt and of the tokens behind it. */
+class Clock {
+  readonly #promptTokens: number;
+  readonly #began = performance.now();
+  #first = 0;
+  #last = 0;
+  #tokens = 0;
+
+  constructor(promptTokens: number) {
+    this.#promptTokens = promptTokens;
+  }
+
+  token(): void {
+    this.#last = performance.now();
+    if (this.#tokens++ === 0) this.#first = this.#last;
+  }
+
+  read(): Omit<Written, "reason"> {
+    return {
+      promptTokens: this.#promptTokens,
+      promptSeconds: this.#tokens === 0 ? 0 : (this.#first - this.#began) / 1000,
+      tokens: this.#tokens,
+      seconds: (this.#last - this.#first) / 1000,
+    };
+  }
+}
+
+function promptIds({ prompt, tokenizer }: GenerateOptions, model: TextModel): number[] {
+  const ids = [...typeof prompt === "string" ? tokenizer.encode(prompt) : prompt];
   if (ids.length === 0) {
     throw new PacacError("usage", "Cannot generate: the prompt has no token", {
       remedy: "give a prompt of a word at least",
     });
   }
-  const foreign = ids.find((id) => id < 0 || id >= info.vocabSize);
-  if (foreign === undefined) return ids;
-  throw new PacacError("batch-invalid", `Cannot generate: ${foreign} is no id of the model's`, {
-    place: { field: "prompt" },
-    remedy: `use the model's own tokenizer, with ids below ${info.vocabSize}`,
-  });
+  if (ids.length <= model.contextLength) return ids;
+  throw new PacacError(
+    "usage",
+    `Cannot generate: the prompt's ${ids.length} tokens do not fit a context of ${model.contextLength}`,
+    { remedy: "shorten it, or give a longer --context" },
+  );
 }
 
-/** Logits [vocab] of the token that follows. */
-async function nextLogits(trainer: Trainer, ids: readonly number[]): Promise<Float32Array> {
+/** A trainer as a model: forward over the last seqLen tokens, all of them for each. */
+function forwardModel(trainer: Trainer): TextModel {
   const { engine, info } = trainer;
-  const window = ids.slice(-info.seqLen);
-  return await trainer.exclusive(async () => {
-    await engine.forward(textBatch(window, info));
-    return await engine.logits(Int32Array.of(window.length - 1));
-  });
-}
-
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i;
-  return best;
-}
-
-/**
- * The token at a point of the distribution softmax(logits / temperature), cut to its most probable tokens.
- * @param logits [vocab]
- * @param point In [0, 1): where in the cumulated distribution, tokens from the most to the least probable
- * @param options Temperature above 0, share of the probability that is kept
- */
-export function sample(
-  logits: Float32Array,
-  point: number,
-  { temperature, topP }: { readonly temperature: number; readonly topP: number },
-): number {
-  const order = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b);
-  const highest = logits[order[0]];
-  const weights = order.map((id) => Math.exp((logits[id] - highest) / temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let kept = 0, share = 0;
-  while (kept < weights.length && (kept === 0 || share < topP * total)) share += weights[kept++];
-  let left = point * share;
-  for (let i = 0; i < kept; i++) {
-    left -= weights[i];
-    if (left < 0) return order[i];
-  }
-  return order[kept - 1];
+  const { vocabSize } = info;
+  return {
+    contextLength: Infinity,
+    known: () => 0,
+    async next(ids) {
+      const window = ids.slice(-info.seqLen);
+      const foreign = window.find((id) => !(id >= 0 && id < vocabSize));
+      if (foreign !== undefined) {
+        throw new PacacError(
+          "batch-invalid",
+          `Cannot generate: ${foreign} is no id of the model's`,
+          {
+            place: { field: "prompt" },
+            remedy: `use the model's own tokenizer, with ids below ${vocabSize}`,
+          },
+        );
+      }
+      return await trainer.exclusive(async () => {
+        await engine.forward(textBatch(window, info));
+        return await engine.logits(Int32Array.of(window.length - 1));
+      });
+    },
+  };
 }

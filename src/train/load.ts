@@ -7,7 +7,7 @@ import type { TensorInfo as FileTensor } from "../formats/safetensors_header.ts"
 import { loadAdapter } from "./adapter.ts";
 import { refreshAnchors } from "./anchors.ts";
 import { openBase } from "./base.ts";
-import type { AdaptedLinear, Engine, TensorInfo, WeightSource } from "./engine.ts";
+import type { AdaptedLinear, Engine, TensorInfo, TensorStore, WeightSource } from "./engine.ts";
 import { elementsOf, modelTensors } from "./program.ts";
 import { drawColumns, drawNormals } from "./random.ts";
 import { type TensorTable, Trainer } from "./trainer.ts";
@@ -48,14 +48,10 @@ export function loadTrainer<Table extends TensorTable = TensorTable>(
 }
 
 function fill<Table extends TensorTable>(engine: Engine, options: LoadOptions): Trainer<Table> {
-  const { info } = engine;
-  const weights = options.init === undefined ? loadWeights(engine, options.weights) : undefined;
-  if (options.init !== undefined) initWeights(engine, options.init.seed);
-  for (const { name, shape } of info.tensors) {
+  const weights = fillModel(engine, options);
+  for (const { name, shape } of engine.info.tensors) {
     if (/^moment[12]$/.test(name)) engine.write(name, new Float32Array(elementsOf(shape)));
   }
-  for (const linear of info.adapted) startColumns(engine, linear);
-  if (options.adapter !== undefined) loadAdapter(engine, options.adapter, { weights });
   refreshAnchors(engine);
   return new Trainer<Table>(engine, {
     ...(weights === undefined ? {} : { weights }),
@@ -63,9 +59,23 @@ function fill<Table extends TensorTable>(engine: Engine, options: LoadOptions): 
   });
 }
 
+/**
+ * Fills a program's weights, columns and deltas; tells where the weights came from, where from files.
+ * @param store The program, empty
+ * @param options Where weights and adapter are
+ * @throws {PacacError} model-not-found, weights-mismatch, safetensors-invalid, adapter-invalid, io
+ */
+export function fillModel(store: TensorStore, options: LoadOptions): string | undefined {
+  const weights = options.init === undefined ? loadWeights(store, options.weights) : undefined;
+  if (options.init !== undefined) initWeights(store, options.init.seed);
+  for (const linear of store.info.adapted) startColumns(store, linear);
+  if (options.adapter !== undefined) loadAdapter(store, options.adapter, { weights });
+  return weights;
+}
+
 /** Columns drawn from the seed, and a delta of zeros: the model starts as it is. */
 function startColumns(
-  engine: Engine,
+  engine: TensorStore,
   { module, indices, delta, inFeatures, outFeatures }: AdaptedLinear,
 ) {
   const { seed, rank } = engine.info;
@@ -74,7 +84,7 @@ function startColumns(
 }
 
 /** Gives every tensor of the model its place in a file; tells where the files are. */
-function loadWeights(engine: Engine, given: string | undefined): string {
+function loadWeights(engine: TensorStore, given: string | undefined): string {
   const { info } = engine;
   if (given === undefined && info.source === "") {
     throw new PacacError("model-not-found", `Cannot load ${info.name}: no weights are named`, {
@@ -122,7 +132,7 @@ function sourceOf({ name, file, byteOffset, dtype }: FileTensor): WeightSource {
 }
 
 /** Fresh weights: matrices normal, vectors of norms 1, biases 0. */
-function initWeights(engine: Engine, seed: number): void {
+function initWeights(engine: TensorStore, seed: number): void {
   for (const { name, shape } of modelTensors(engine.info)) {
     const length = elementsOf(shape);
     if (shape.length > 1) {

@@ -1,7 +1,29 @@
 /**
  * Where a run's events are kept beside being shown: one small interface, and the one that is always there, lines of JSON.
  *
- * A logger of one's own is an object with `log`; whoever loops over a trainer's events calls it.
+ * A logger of one's own is an object that takes events; whoever loops over a trainer's events hands them on:
+ *
+ * ```ts
+ * import type { Logger, TrainEvent } from "@pacac/pacac/train";
+ *
+ * export class CsvLogger implements Logger {
+ *   readonly file = Deno.openSync("loss.csv", { write: true, create: true, truncate: true });
+ *   log(event: TrainEvent) {
+ *     if (event.type !== "step") return;
+ *     this.file.writeSync(new TextEncoder().encode(`${event.step},${event.loss}\n`));
+ *   }
+ *   [Symbol.dispose]() {
+ *     this.file.close();
+ *   }
+ * }
+ * ```
+ *
+ * and then, beside the lines of JSON:
+ *
+ * ```ts ignore
+ * using logs = new Loggers([new JsonlLogger("run/metrics.jsonl", trainer.stepsDone), new CsvLogger()]);
+ * for await (const event of trainer.train({ data })) logs.log(event);
+ * ```
  * @module
  */
 import { dirname } from "node:path";
@@ -16,6 +38,33 @@ export interface Logger extends Disposable {
    * @param event The event
    */
   log(event: TrainEvent): void;
+}
+
+/** Hands events on to several loggers, and ends them all. */
+export class Loggers implements Logger {
+  readonly #loggers: readonly Logger[];
+
+  /**
+   * Takes the loggers over: it ends them.
+   * @param loggers Who gets each event, in this order
+   */
+  constructor(loggers: readonly Logger[]) {
+    this.#loggers = loggers;
+  }
+
+  /**
+   * Hands an event on.
+   * @param event The event
+   */
+  log(event: TrainEvent): void {
+    for (const logger of this.#loggers) logger.log(event);
+  }
+
+  /** Ends the loggers, the last first. */
+  [Symbol.dispose](): void {
+    using stack = new DisposableStack();
+    for (const logger of this.#loggers) stack.use(logger);
+  }
 }
 
 /** Appends each event as a line of JSON with the time in milliseconds since 1970. */

@@ -7,10 +7,12 @@ import { checkBatch } from "./batch.ts";
 import type { DataIdentity } from "./data/identity.ts";
 import { RowOrder, rowsOfEpoch, takeRows, type TrainingData } from "./data/order.ts";
 import { TokenRows } from "./data/token_rows.ts";
+import type { ScheduleSettings } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
+import { planOf } from "./run_plan.ts";
 import { noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
-import type { RateSchedule } from "./schedule.ts";
+import { planSchedule } from "./schedule.ts";
 import { Stepper } from "./stepper.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -34,8 +36,10 @@ export interface TrainOptions {
   readonly saveMinutes?: number;
   /** Checkpoints that stay, the newest counted; 1 where it is not said. */
   readonly keep?: number;
-  /** What the data is: kept in checkpoints, and a run that was resumed goes on with the same alone. */
+  /** What the data is: kept in checkpoints with steps and rates, and a run that was resumed goes on with the same alone. */
   readonly identity?: DataIdentity;
+  /** What the validation data is, where it comes from files of its own. */
+  readonly validationIdentity?: DataIdentity;
   /** Evaluations without a lower loss after which the run ends. */
   readonly patience?: number;
   /** Where the checkpoint of the lowest validation loss goes. */
@@ -45,7 +49,7 @@ export interface TrainOptions {
   /** The model description's where they are not said. */
   readonly learningRate?: number;
   /** What is not the model description's in the course of the learning rate. */
-  readonly schedule?: Partial<RateSchedule>;
+  readonly schedule?: Partial<ScheduleSettings>;
   /** Decoupled decay. */
   readonly weightDecay?: number;
   /** Gradients are clipped to this global norm; 0: not at all. */
@@ -67,10 +71,23 @@ export async function* train(
   checkData(data, "data", trainer);
   if (validation !== undefined) checkData(validation, "validation", trainer);
   const rowsPerStep = info.batch * info.accumulate;
-  const steps = options.steps ?? Math.ceil(rowsOfEpoch(data) / rowsPerStep);
-  if (options.identity !== undefined) takeIdentity(trainer, options.identity);
+  const stepsPerEpoch = rowsOfEpoch(data) / rowsPerStep;
+  const steps = options.steps ?? Math.ceil(stepsPerEpoch);
+  const schedule = planSchedule(info.schedule, {
+    steps,
+    stepsPerEpoch,
+    learningRate: options.learningRate ?? info.optimizer.learningRate,
+    given: options.schedule,
+  });
+  if (options.identity !== undefined) {
+    takeIdentity(trainer, {
+      data: options.identity,
+      validation: options.validationIdentity,
+      plan: planOf(info, { ...options, schedule }),
+    });
+  }
   const order = new RowOrder(data, trainer.seed);
-  const stepper = new Stepper(trainer, order, { ...options, steps });
+  const stepper = new Stepper(trainer, order, { ...options, schedule });
   const saving = new Saving(trainer, options);
   yield {
     type: "start",
@@ -81,10 +98,15 @@ export async function* train(
     accumulate: info.accumulate,
     seqLen: info.seqLen,
     parameters: trainedTensors(info).reduce((sum, { shape }) => sum + elementsOf(shape), 0),
+    optimizer: info.optimizer.kind,
+    schedule,
   };
   const began = performance.now();
   let tokens = 0, loss = Number.NaN;
-  while (trainer.stepsDone < steps) {
+  // A run that ended early and goes on with the same patience is at its end still.
+  const ended = stoppedEarly(trainer, options.patience);
+  if (ended !== undefined) yield ended;
+  while (ended === undefined && trainer.stepsDone < steps) {
     if (signal?.aborted) {
       if (checkpoint !== undefined) yield await saving.save(checkpoint);
       yield { type: "interrupted", step: trainer.stepsDone, steps };

@@ -4,7 +4,10 @@
  */
 export type { Place } from "../errors.ts";
 export type { AdapterFormat } from "../formats/adapter.ts";
+export type { CardFacts } from "../formats/model_card.ts";
+export type { SaveAdapterOptions } from "./adapter.ts";
 export { type BpeOptions, learnBpe } from "./bpe.ts";
+export { Decoder, loadDecoder } from "./decoder.ts";
 export type { BatchCounts } from "./batch.ts";
 export {
   alpacaPrompt,
@@ -39,6 +42,7 @@ export {
   type PackStrategy,
   parseInput,
   parseMap,
+  pinnedInput,
   requireSameData,
   type Row,
   RowOrder,
@@ -58,19 +62,26 @@ export type {
   AdamwSettings,
   AdaptedLinear,
   Batch,
+  DecodeEngine,
   DType,
   Engine,
+  LionSettings,
+  OptimizerSettings,
   ProgramInfo,
   Role,
   ScheduleSettings,
+  ScheduleSpan,
+  SgdSettings,
   StepSettings,
   TensorInfo,
+  TensorStore,
   WeightSource,
 } from "./engine.ts";
 export type {
   DoneEvent,
   EvalEvent,
   InterruptedEvent,
+  SampleEvent,
   SavedEvent,
   SkippedEvent,
   StartEvent,
@@ -78,10 +89,30 @@ export type {
   StoppedEvent,
   TrainEvent,
 } from "./events.ts";
-export { generate, type GenerateOptions } from "./generate.ts";
+export { type FileSample, samplesOf } from "./file_sample.ts";
+export {
+  evaluateGsm8k,
+  evaluateMmlu,
+  type Gsm8kAnswer,
+  type Gsm8kEvaluation,
+  type Gsm8kItem,
+  type Gsm8kOptions,
+  loadGsm8k,
+  loadMmlu,
+  type MmluAnswer,
+  type MmluEvaluation,
+  type MmluItem,
+  type MmluOptions,
+  type QuestionOptions,
+  type Score,
+  scoreOf,
+} from "./evaluate/mod.ts";
+export type { JsonObject } from "./json.ts";
+export { generate, type GenerateOptions, type TextModel, type Written } from "./generate.ts";
 export type { KernelTrace, NativeTrace, TracedCall, TracedSpan } from "./kernel_trace.ts";
 export { type LoadOptions, loadTrainer } from "./load.ts";
-export { JsonlLogger, type Logger } from "./logger.ts";
+export { JsonlLogger, type Logger, Loggers } from "./logger.ts";
+export { TensorBoardLogger } from "./log_tensorboard.ts";
 export type { TrainOptions } from "./loop.ts";
 export type { MergeOptions } from "./merge.ts";
 export {
@@ -98,11 +129,36 @@ export {
   openAddon,
 } from "./native_engine.ts";
 export { drawColumns, drawNormals, permutation, Random } from "./random.ts";
-export { learningRateAt, type RateSchedule, type RateSettings, SCHEDULES } from "./schedule.ts";
+export {
+  learningRateAt,
+  planSchedule,
+  type RateSchedule,
+  type RunLength,
+  SCHEDULES,
+} from "./schedule.ts";
 export { type ChatOptions, loadTokenizer, type Message, Tokenizer } from "./tokenizer.ts";
 export type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
-export type { SaveOptions } from "./checkpoint.ts";
+export {
+  type CheckpointProgress,
+  checkpointProgress,
+  removeCheckpoints,
+  type SaveOptions,
+} from "./checkpoint.ts";
+export {
+  type FlagValue,
+  locateRun,
+  readRunFile,
+  type RunFile,
+  type RunPlace,
+  type RunProgram,
+  writeRunFile,
+} from "./run_file.ts";
+export { type Candidate, distribution, Sampler, type SamplingOptions } from "./sampling.ts";
+export { stopIds } from "./stop_ids.ts";
+export { TextStream } from "./text_stream.ts";
 export { RunLock } from "./run_lock.ts";
+export type { RunPlan } from "./run_plan.ts";
+export { type SampleOptions, type SamplePrompt, samplePrompts, withSamples } from "./samples.ts";
 export {
   type BestLoss,
   type RunState,

@@ -8,7 +8,14 @@
 import process from "node:process";
 import { type ErrorCode, PacacError } from "../errors.ts";
 import { type KernelTrace, type NativeTrace, readTrace } from "./kernel_trace.ts";
-import type { Batch, Engine, ProgramInfo, StepSettings, WeightSource } from "./engine.ts";
+import type {
+  Batch,
+  DecodeEngine,
+  Engine,
+  ProgramInfo,
+  StepSettings,
+  WeightSource,
+} from "./engine.ts";
 
 /** A tensor's values as they cross into native code. */
 export type NativeValues = Float32Array | Int32Array;
@@ -47,6 +54,8 @@ export interface NativeProgram {
   forward(batch: Batch): Promise<NativeResult>;
   /** Logits [rows, vocab] of rows of the last forward, at most `logitsRows` of them. */
   logits(rows: Int32Array): Promise<Float32Array>;
+  /** Runs a phase of a program that writes text on what its inputs hold. */
+  run(phase: "prefill" | "decode"): Promise<void>;
   /** What it holds. */
   memory(): NativeMemory;
   /** Time of each kernel so far. */
@@ -133,7 +142,7 @@ export function openAddon(path: string): NativeModule {
 }
 
 /** Runs a compiled program. */
-export class NativeEngine implements Engine {
+export class NativeEngine implements Engine, DecodeEngine {
   /** What the program is. */
   readonly info: ProgramInfo;
   readonly #program: NativeProgram;
@@ -242,6 +251,11 @@ export class NativeEngine implements Engine {
       parts.push(await this.#serial("compute logits", () => this.#program.logits(some)));
     }
     return parts.length === 1 ? parts[0] : joined(parts);
+  }
+
+  /** Runs a phase of a program that writes text. */
+  run(phase: "prefill" | "decode"): Promise<void> {
+    return this.#serial("go on with the text", () => this.#program.run(phase));
   }
 
   /** Bytes that kernels were given so far, and allocations made by steps. */

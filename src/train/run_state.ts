@@ -2,19 +2,54 @@
  * What the training loop remembers between steps, and when it is written down.
  * @module
  */
+import { PacacError } from "../errors.ts";
 import { type DataIdentity, requireSameData } from "./data/identity.ts";
 import type { SavedEvent, StoppedEvent } from "./events.ts";
+import { requireSamePlan, type RunPlan } from "./run_plan.ts";
 import type { Trainer } from "./trainer.ts";
 
+/** What a run is held to. */
+interface Identity {
+  readonly data: DataIdentity;
+  /** Of data that validates and is no part of the training data's files. */
+  readonly validation?: DataIdentity | undefined;
+  readonly plan: RunPlan;
+}
+
 /**
- * Holds a run to the data it began with.
+ * Holds a run to the data and the settings it began with.
  * @param trainer The trainer
- * @param identity What the data at hand is
- * @throws {PacacError} checkpoint-invalid, naming the file that changed
+ * @param identity What the data at hand is, and the plan
+ * @throws {PacacError} checkpoint-invalid, naming the file or the setting that changed
  */
-export function takeIdentity(trainer: Trainer, identity: DataIdentity): void {
-  if (trainer.run.data !== undefined) requireSameData(trainer.run.data, identity);
-  trainer.run = { ...trainer.run, data: identity };
+export function takeIdentity(trainer: Trainer, identity: Identity): void {
+  const { run, stepsDone } = trainer;
+  const { data, validation, plan } = identity;
+  if (run.data !== undefined) {
+    requireSameData(run.data, data);
+    requireSameValidation(run.validation, validation);
+  }
+  if (run.plan !== undefined) requireSamePlan(run.plan, plan, stepsDone);
+  trainer.run = {
+    ...(run.best === undefined ? {} : { best: run.best }),
+    ...(validation === undefined ? {} : { validation }),
+    data,
+    plan,
+  };
+}
+
+/** Which checkpoint is the best, and when a run ends early, depends on what validates. */
+function requireSameValidation(
+  before: DataIdentity | undefined,
+  now: DataIdentity | undefined,
+): void {
+  if (before !== undefined && now !== undefined) return requireSameData(before, now);
+  if (before === now) return;
+  const state = before === undefined ? "it began without" : "it is not given now";
+  throw new PacacError("checkpoint-invalid", `Cannot go on with other validation data: ${state}`, {
+    place: { field: "validation" },
+    remedy: "give the data that the run began with, or begin a new run",
+  });
 }
 
 /**
@@ -87,9 +122,11 @@ export class Saving {
    * @throws {PacacError} io
    */
   async save(dir: string): Promise<SavedEvent> {
-    const { keep } = this.#options;
-    await this.#trainer.saveCheckpoint(dir, keep === undefined ? {} : { keep });
-    if (dir === this.#options.checkpoint) this.#last = performance.now();
+    const { keep, checkpoint } = this.#options;
+    // The best one is a folder of its own with one checkpoint, however many of the run's stay.
+    const isRuns = dir === checkpoint;
+    await this.#trainer.saveCheckpoint(dir, keep === undefined || !isRuns ? {} : { keep });
+    if (isRuns) this.#last = performance.now();
     return { type: "saved", step: this.#trainer.stepsDone, dir };
   }
 }

@@ -12,11 +12,9 @@ import type { Trainer } from "./trainer.ts";
 /** What a step takes from the loop's options. */
 interface StepperOptions {
   readonly data: TrainingData;
-  readonly steps: number;
-  readonly learningRate?: number;
+  readonly schedule: RateSchedule;
   readonly weightDecay?: number;
   readonly maxGradNorm?: number;
-  readonly schedule?: Partial<RateSchedule>;
   readonly onNan?: "stop" | "skip";
 }
 
@@ -27,7 +25,7 @@ const MAX_SKIPPED = 10;
 const MAX_NAMED = 8;
 
 /** What an optimiser step changes. */
-const STATE = ["parameters", "moment1", "moment2"] as const;
+const STATE = ["parameters", "moment1", "moment2"];
 
 /** Takes the steps of a run. */
 export class Stepper {
@@ -72,13 +70,10 @@ export class Stepper {
   }
 
   async #take(): Promise<StepEvent> {
-    const { steps, weightDecay, maxGradNorm } = this.#options;
+    const { schedule, weightDecay, maxGradNorm } = this.#options;
     const trainer = this.#trainer, { info } = trainer;
-    const learningRate = learningRateAt(trainer.stepsDone + 1, {
-      steps,
-      learningRate: this.#options.learningRate ?? info.optimizer.learningRate,
-      schedule: { ...info.schedule, ...this.#options.schedule },
-    });
+    const { steps } = schedule;
+    const learningRate = learningRateAt(trainer.stepsDone + 1, schedule);
     const batches = Array.from(
       { length: info.accumulate },
       (_, i) => this.#order.batchAt(trainer.position + i * info.batch, info.batch),
@@ -91,12 +86,22 @@ export class Stepper {
     });
     const seconds = (performance.now() - began) / 1000;
     const tokensPerSecond = seconds === 0 ? 0 : result.tokens / seconds;
-    const step = trainer.stepsDone;
-    return { type: "step", step, steps, learningRate, ...result, tokensPerSecond, seconds };
+    return {
+      type: "step",
+      step: trainer.stepsDone,
+      steps,
+      learningRate,
+      ...result,
+      tokensPerSecond,
+      seconds,
+      residentBytes: Deno.memoryUsage().rss,
+    };
   }
 
   #state(): Map<string, Float32Array | Int32Array> {
-    return new Map(STATE.map((name) => [name, this.#trainer.engine.read(name).slice()]));
+    const { engine, info } = this.#trainer;
+    const names = STATE.filter((name) => info.tensors.some((tensor) => tensor.name === name));
+    return new Map(names.map((name) => [name, engine.read(name).slice()]));
   }
 
   /** Where the rows of the step at hand are from. */

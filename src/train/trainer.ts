@@ -10,11 +10,11 @@ import { loadCheckpoint, saveCheckpoint, type SaveOptions } from "./checkpoint.t
 import type { DataIdentity } from "./data/identity.ts";
 import type { Batch, Engine, ProgramInfo, TensorInfo } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
-import type { AdapterFormat } from "../formats/adapter.ts";
-import { saveAdapter } from "./adapter.ts";
+import { saveAdapter, type SaveAdapterOptions } from "./adapter.ts";
 import { type MergeOptions, saveMerged } from "./merge.ts";
 import { refreshAnchors } from "./anchors.ts";
 import { train, type TrainOptions } from "./loop.ts";
+import type { RunPlan } from "./run_plan.ts";
 import type { EvaluateResult, StepOptions, StepResult } from "./results.ts";
 import {
   checkColumns,
@@ -44,6 +44,10 @@ export interface TrainerOptions {
 export interface RunState {
   /** What the run is trained on, where that has an identity. */
   readonly data?: DataIdentity;
+  /** What it is validated on, where that is data of its own. */
+  readonly validation?: DataIdentity;
+  /** Its steps and rates, where the data has an identity. */
+  readonly plan?: RunPlan;
   /** The best evaluation so far. */
   readonly best?: BestLoss;
 }
@@ -198,11 +202,11 @@ export class Trainer<Table extends TensorTable = TensorTable> {
   /**
    * Writes the adapter as a folder that other tools load.
    * @param dir The folder, made where it is not there
-   * @param options peft 0.22's form, the paper's, or exact LoRA
+   * @param options peft 0.22's form, the paper's, or exact LoRA; what its README.md says
    * @throws {PacacError} io; usage, where the method is not paca
    */
-  async saveAdapter(dir: string, options: { readonly format?: AdapterFormat } = {}): Promise<void> {
-    await this.exclusive(() => saveAdapter(this, dir, options.format ?? "peft"));
+  async saveAdapter(dir: string, options: SaveAdapterOptions = {}): Promise<void> {
+    await this.exclusive(() => saveAdapter(this, dir, options));
   }
 
   /**

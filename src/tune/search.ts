@@ -1,11 +1,14 @@
 /**
  * The search for one call: batches of candidates, successive halving against the incumbent, a duel at the end.
  *
+ * First comes what is predicted to be fast, then one tunable after another around the best so far, until none of them helps.
+ *
  * It knows nothing of compilers and processes: a Measurer makes candidates ready and times them in turn. Every figure is a
  * ratio to the incumbent, timed in the same rounds, so that a machine that slows down slows both.
  * @module
  */
-import { type Candidate, type Space, stepsBetween } from "./space.ts";
+import { type Candidate, neighbours, type Space } from "./space.ts";
+import { must } from "../errors.ts";
 import { median } from "./statistics.ts";
 
 /** Makes candidates ready to be timed, and times them. */
@@ -53,8 +56,6 @@ export interface Outcome {
 const BATCH = { least: 2, most: 8 } as const;
 /** Runs that a candidate of a batch costs, in its check and in halving. */
 const RUNS = 5;
-/** Batches without a better candidate before a search ends. */
-const PATIENCE = 3;
 /** Rounds of the first timing of calls that take at most so many seconds; survivors get twice as many the next time. */
 const FIRST_ROUNDS = [[0.1, 4], [0.5, 2], [Infinity, 1]] as const;
 /** A candidate so much slower than the best of its group is hopeless. */
@@ -76,43 +77,54 @@ export async function search(space: Space, options: SearchOptions): Promise<Outc
 class Search {
   readonly #space: Space;
   readonly #options: SearchOptions;
-  readonly #left: Set<Candidate>;
+  readonly #tried = new Set<Candidate>();
   readonly #dropped: { candidate: Candidate; why: string }[] = [];
   readonly #pairs: [number, number][] = [];
   #best: Candidate;
   #gain = 1;
   #seconds = NaN;
-  #tried = 0;
   #built = 0;
 
   constructor(space: Space, options: SearchOptions) {
     this.#space = space;
     this.#options = options;
-    this.#left = new Set(space.others);
     this.#best = space.incumbent;
   }
 
   async run(): Promise<Outcome> {
-    const { incumbent } = this.#space;
+    const { incumbent, others, kernel } = this.#space;
     // The first batch is built with the defaults, by which everything is judged: where they fail, nothing can be tuned.
-    const batch = this.#propose();
+    this.#tried.add(incumbent);
+    const batch = this.#take(others);
     const right = await this.#prepare([incumbent, ...batch]);
     if (right.at(0) !== incumbent) return this.#outcome();
     const [times] = await this.#options.measurer.time([incumbent], 2);
     this.#seconds = median(times);
     this.#pairs.push([incumbent.predicted, this.#seconds]);
     await this.#compare(right.slice(1));
-    for (let waited = 0; this.#goesOn() && waited < PATIENCE;) {
-      const better = await this.#compare(await this.#prepare(this.#propose()));
-      waited = better ? 0 : waited + 1;
+    const tunables = Object.keys(kernel.tunables);
+    for (let i = 0, waited = 0; waited < tunables.length && this.#goesOn(); i++) {
+      const tunable = must(tunables[i % tunables.length], "a tunable");
+      waited = await this.#along(tunable) ? 0 : waited + 1;
     }
     await this.#duel();
     return this.#outcome();
   }
 
+  /** Tries the values of one tunable with the others as they are in the best; says whether one of them is better. */
+  async #along(tunable: string): Promise<boolean> {
+    const line = neighbours(this.#space, this.#best, tunable);
+    let better = false;
+    for (let batch = this.#take(line); batch.length > 0; batch = this.#take(line)) {
+      better = await this.#compare(await this.#prepare(batch)) || better;
+      if (!this.#goesOn()) break;
+    }
+    return better;
+  }
+
   #goesOn(): boolean {
     const { expired, signal } = this.#options;
-    return this.#left.size > 0 && signal?.aborted !== true && !expired();
+    return signal?.aborted !== true && !expired();
   }
 
   #outcome(): Outcome {
@@ -120,28 +132,20 @@ class Search {
       best: this.#best,
       gain: this.#gain,
       defaultSeconds: this.#seconds,
-      tried: this.#tried,
+      tried: this.#tried.size - 1,
       built: this.#built,
       dropped: [...this.#dropped],
       pairs: [...this.#pairs],
     };
   }
 
-  /** Half the batch is what is predicted to be fast, half lies beside the best so far. */
-  #propose(): Candidate[] {
+  /** The next batch of those that were not tried. */
+  #take(candidates: readonly Candidate[]): Candidate[] {
     const run = Math.max(this.#space.incumbent.predicted, this.#seconds || 0);
     const affordable = Math.floor(this.#options.seconds / 2 / (RUNS * run));
     const size = Math.min(BATCH.most, Math.max(BATCH.least, affordable));
-    const byPrediction = [...this.#left].slice(0, size / 2);
-    const { tunables } = this.#space.kernel;
-    const steps = (one: Candidate) => stepsBetween(tunables, [one.values, this.#best.values]);
-    // Sets keep their order, and the sort is stable: of equal neighbours the one predicted faster goes first.
-    const beside = [...this.#left].filter((one) => !byPrediction.includes(one))
-      .map((one) => ({ one, steps: steps(one) })).sort((a, b) => a.steps - b.steps)
-      .slice(0, size - byPrediction.length).map(({ one }) => one);
-    const batch = [...byPrediction, ...beside];
-    batch.forEach((one) => this.#left.delete(one));
-    this.#tried += batch.length;
+    const batch = candidates.filter((one) => !this.#tried.has(one)).slice(0, size);
+    batch.forEach((one) => this.#tried.add(one));
     return batch;
   }
 

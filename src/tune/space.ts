@@ -36,6 +36,8 @@ export interface Space {
   readonly kernel: Kernel;
   readonly incumbent: Candidate;
   readonly others: readonly Candidate[];
+  /** The candidate with these values, which may stand under others that come to the same code; undefined where they are not allowed. */
+  readonly find: (values: Tunables) => Candidate | undefined;
 }
 
 /**
@@ -53,20 +55,23 @@ export function spaceOf(kernel: Kernel, call: KernelCall, options: SpaceOptions)
   });
   const incumbent = candidate(kernel.defaults(call, isa));
   const found = new Map([[incumbent.text, incumbent]]);
-  for (const values of combinations(kernel.tunables, seed)) {
-    if (!kernel.legal(values, isa, call)) continue;
+  const find = (values: Tunables): Candidate | undefined => {
+    if (!kernel.legal(values, isa, call)) return undefined;
     const { perThread, shared } = kernel.workspace(call, values, isa);
     if (allowed !== undefined && (perThread > allowed.perThread || shared > allowed.shared)) {
-      continue;
+      return undefined;
     }
     const one = candidate(values);
-    if (!found.has(one.text)) found.set(one.text, one);
-  }
+    const same = found.get(one.text);
+    if (same === undefined) found.set(one.text, one);
+    return same ?? one;
+  };
+  for (const values of combinations(kernel.tunables, seed)) find(values);
   const hinted = new Set(hints.map((values) => candidate(values).text));
   const rank = ({ text }: Candidate) => hinted.has(text) ? 0 : 1;
   const others = [...found.values()].slice(1)
     .sort((a, b) => rank(a) - rank(b) || a.predicted - b.predicted);
-  return { kernel, incumbent, others };
+  return { kernel, incumbent, others, find };
 }
 
 /** Combinations of declared values, in a seeded order. */
@@ -88,16 +93,16 @@ function* combinations(tunables: Kernel["tunables"], seed: number): Generator<Tu
 }
 
 /**
- * How far apart two candidates lie: steps between their values, summed over all tunables.
- * @param tunables What the kernel declares, its values in order
- * @param pair Values of both
+ * Candidates that differ from one in a single tunable, its nearest values first.
+ * @param space The candidates
+ * @param from The one
+ * @param tunable Which tunable differs
  */
-export function stepsBetween(
-  tunables: Kernel["tunables"],
-  [a, b]: readonly [Tunables, Tunables],
-): number {
-  return Object.entries(tunables).reduce(
-    (sum, [name, values]) => sum + Math.abs(values.indexOf(a[name]) - values.indexOf(b[name])),
-    0,
-  );
+export function neighbours(space: Space, from: Candidate, tunable: string): Candidate[] {
+  const values = space.kernel.tunables[tunable] ?? [];
+  const at = values.indexOf(from.values[tunable]);
+  const found = values.map((value, i) => ({ value, steps: Math.abs(i - at) }))
+    .sort((a, b) => a.steps - b.steps)
+    .flatMap(({ value }) => space.find({ ...from.values, [tunable]: value }) ?? []);
+  return [...new Set(found)].filter((one) => one !== from);
 }

@@ -72,7 +72,10 @@ function fill(name: string, shape: readonly number[], draft: Draft, random: () =
     case "rows":
       return below(extents.T);
     case "position":
-      return below(extents.S);
+      // Places that are written must differ.
+      return draft.op === "cache_append" ? columns(random, count, extents.S) : below(extents.S);
+    case "count":
+      return Int32Array.of(Math.ceil(extents.T / 2));
     case "start":
       return starts(random, count, draft);
     case "segment_ids":
@@ -140,6 +143,23 @@ export const heads = (heads: number, kv_heads: number, head_dim: number, seq_len
   attributes: { heads, kv_heads, head_dim, scale: 1 / Math.sqrt(head_dim), seq_len },
   widths: { Q: heads * head_dim, K: kv_heads * head_dim, H: heads },
 });
+
+/** Optimisers with one moment, over so many parameters. */
+export function optimizerDrafts(P: number): Draft[] {
+  const lion = { op: "lion", attributes: { beta1: 0.9, beta2: 0.98 }, extents: { P } };
+  const sgd = (momentum: number, nesterov: boolean) => ({
+    op: "sgd",
+    attributes: { momentum, nesterov },
+    extents: { P },
+  });
+  return [
+    lion,
+    { ...lion, omit: ["anchor"] },
+    sgd(0.9, false),
+    { ...sgd(0.75, true), omit: ["anchor"] },
+    { ...sgd(0, false), omit: ["anchor"] },
+  ];
+}
 
 const SHARP = { ...heads(2, 1, 12, 130).attributes, scale: 60 };
 const GEMM: readonly Extents[] = [
@@ -220,8 +240,31 @@ const DRAFTS: readonly Draft[] = [
       restarts,
     }));
   }),
+  ...GEMM.flatMap((extents): Draft[] => [
+    { op: "adapted_linear", extents },
+    { op: "adapted_linear", extents: { ...extents, T: 1 }, omit: ["bias"] },
+    { op: "linear", extents: { ...extents, T: 1 } },
+  ]),
+  // Tokens, heads, groups, their width; caches below, at and above whole blocks of scores.
+  ...([
+    [1, 1, 1, 4, 5],
+    [3, 4, 2, 12, 63],
+    [1, 3, 1, 64, 130],
+    [64, 9, 3, 64, 200],
+    [2, 8, 4, 5, 129],
+    [5, 2, 1, 80, 64],
+  ] as const).flatMap(([T, h, kv, d, S]): Draft[] => {
+    const { attributes: { seq_len: _, ...attributes }, widths } = heads(h, kv, d, S);
+    const extents = { T, S, ...widths };
+    return [
+      { op: "attention_cached", extents, attributes },
+      { op: "cache_append", extents },
+      { op: "cache_append", extents, omit: ["count"] },
+    ];
+  }),
   // Probabilities from 0 to 1: most scores fall below what 2^x can hold.
   { op: "attention", extents: { T: 130, Q: 24, K: 12, H: 2 }, attributes: SHARP, restarts: 0.01 },
+  ...ROWS.flatMap(([T, D]) => optimizerDrafts(T * D)),
 ];
 
 /** All cases; every op has one. */

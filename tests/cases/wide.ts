@@ -2,7 +2,7 @@
  * Cases whose widths are multiples of 8, as a GPU's 16-byte accesses want them; tokens, ranks and vocabularies are ragged.
  * @module
  */
-import { type Draft, type Extents, heads, makeCase, type OpCase } from "./mod.ts";
+import { type Draft, type Extents, heads, makeCase, type OpCase, optimizerDrafts } from "./mod.ts";
 
 const GEMM: readonly Extents[] = [
   { T: 1, K: 8, O: 8, R: 8 },
@@ -66,6 +66,7 @@ const DRAFTS: readonly Draft[] = [
       attributes,
     }));
   }),
+  ...ROWS.flatMap(([T, D]) => optimizerDrafts(T * D)),
 ];
 
 /** All of them. */

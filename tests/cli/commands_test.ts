@@ -83,6 +83,28 @@ async function interrupted(
   return { code, stderr: await stderr, lines: text.trim().split("\n") };
 }
 
+/** Runs a command on lines of standard input. */
+async function talk(
+  dir: string,
+  line: string,
+  input: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", `${ROOT}src/cli/main.ts`, ...line.split(" ")],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", INIT_CWD: dir, PACAC_CACHE: join(dir, "cache") },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`${input.join("\n")}\n`));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, stdout: out, stderr: err };
+}
+
 function deltasOf(dir: string): Map<string, Float32Array> {
   const { tensors } = openSafetensors(join(dir, "adapter", "adapter_model.safetensors"));
   return new Map(
@@ -130,12 +152,17 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
     const train = "train tuned --weights made/model --data data.jsonl --steps 5";
     await t.step("train --json prints events as lines, and saves an adapter", async () => {
       await ok(dir, "compile paca.ts --target reference --out tuned");
-      const { stdout } = await ok(dir, `${train} --out run --json`);
+      const { stdout } = await ok(dir, `${train} --out run --json --samples 1 --log tensorboard`);
       const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { type: string });
       assert.deepEqual(
         events.map(({ type }) => type),
-        ["start", "step", "step", "step", "step", "step", "saved", "done", "adapter"],
+        ["start", "sample", "step", "step", "step", "step", "step", "saved", "sample"]
+          .concat("done", "adapter"),
       );
+      const { prompt, expected } = events[1] as unknown as { prompt: string; expected: string };
+      assert.match(`${prompt}|${expected}`, /What is \d+\?.*\|.*It is \d+\./s);
+      const [file] = [...Deno.readDirSync(join(dir, "run/tensorboard"))];
+      assert.ok((await Deno.stat(join(dir, "run/tensorboard", file.name))).size > 500);
       assert.equal(deltasOf(join(dir, "run")).size, 2);
     });
 
@@ -145,11 +172,11 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const types = lines.map((line) => (JSON.parse(line) as { type: string }).type);
       assert.deepEqual(types.slice(-3), ["saved", "interrupted", "adapter"]);
       const command = stderr.match(/^ {2}deno task (train .*)$/m)?.[1] ?? "";
-      assert.match(command, /--resume \S+\/stopped\/checkpoint/);
+      assert.match(command, /^train --resume \S+\/stopped$/);
 
       const step = types.filter((type) => type === "step").length;
       const more = `--steps ${step + 2}`;
-      await ok(dir, `${command.replace("--steps 500", more)}`);
+      await ok(dir, `${command} ${more}`);
       await ok(dir, `${train}00 --out whole`.replace("--steps 500", more));
       const whole = deltasOf(join(dir, "whole"));
       for (const [name, resumed] of deltasOf(join(dir, "stopped"))) {
@@ -169,6 +196,39 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       );
       assert.ok(stdout.length > 1 && stdout.endsWith("\n"));
     });
+
+    await t.step(
+      "chat answers lines from a pipe, switches the adapter, saves, and outlives mistakes",
+      async () => {
+        const lines = [
+          "Hello",
+          "/adapter off",
+          "Hello",
+          "/adaptor",
+          "/adapter",
+          "/save talk.jsonl",
+        ];
+        const { code, stdout, stderr } = await talk(
+          dir,
+          "chat paca.ts --target reference --weights made/model --adapter run/adapter --max-tokens 4",
+          [...lines, "/reset", "/quit", "never read"],
+        );
+        assert.equal(code, 0, stderr);
+        assert.match(stderr, /the adapter is off/);
+        assert.match(stderr, /Cannot do "\/adaptor": no such command/);
+        assert.match(stderr, /neither on nor off/);
+        const saved = await Deno.readTextFile(join(dir, "talk.jsonl"));
+        const { messages } = JSON.parse(saved) as { messages: { role: string; content: string }[] };
+        assert.deepEqual(messages.map(({ role }) => role), [
+          "user",
+          "assistant",
+          "user",
+          "assistant",
+        ]);
+        const [, first, , second] = messages.map(({ content }) => content);
+        assert.equal(stdout, `${first}\n${second}\n`);
+      },
+    );
 
     await t.step("bench measures steps", async () => {
       const { stdout } = await ok(dir, "bench tuned --steps 2 --json");

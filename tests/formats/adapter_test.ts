@@ -65,7 +65,11 @@ for (const format of ADAPTER_FORMATS) {
   Deno.test(`an adapter written as ${format} reads back`, () => {
     using folder = new TempFolder();
     writeAdapter(folder.path, UPDATES, { ...common, format });
-    assert.deepEqual(folder.names(), ["adapter_config.json", "adapter_model.safetensors"]);
+    assert.deepEqual(folder.names(), [
+      "README.md",
+      "adapter_config.json",
+      "adapter_model.safetensors",
+    ]);
     const alpha = format === "lora" ? 2 : 4;
     assert.deepEqual(readAdapter(folder.path, BUILD, { baseColumns }), {
       format,

@@ -77,8 +77,9 @@ export class LoopbackHub implements AsyncDisposable {
     const status = this.whims.status ?? this.whims.hiccups.shift();
     if (status !== undefined) return new Response("no", { status });
     if (request.method !== "GET") return this.#written(path, body);
-    if (path.startsWith("/api/models/org/name/revision/")) return this.#list();
-    const name = path.match(/^\/(?:org\/name\/resolve\/[0-9a-f]{40}|storage)\/(.+)$/)?.[1];
+    if (/^\/api\/(?:model|dataset)s\/org\/name\/revision\//.test(path)) return this.#list();
+    const name = path.match(/^\/(?:(?:datasets\/)?org\/name\/resolve\/[0-9a-f]{40}|storage)\/(.+)$/)
+      ?.[1];
     const bytes = name === undefined ? undefined : this.#files[name];
     if (name === undefined || bytes === undefined) return new Response("none", { status: 404 });
     return this.#file(name, bytes, request.headers);

@@ -1,11 +1,12 @@
 // Products of odd extents with many tiles against sums in float64, and bit for bit between thread counts. Prints what is
-// wrong; exits with 1 where something is. Built and run by gemm_test.ts.
+// wrong; exits with 1 where something is. Built and run by gemm_test.ts, which says what of it is looked at as assembly too.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
 #include <vector>
 
+#include "cpu/gemm_pairs.hpp"
 #include "cpu/gemm_thin.hpp"
 
 using namespace pacac;
@@ -102,7 +103,129 @@ void check_thin() {
   }
 }
 
+double value(bf16 x) { return static_cast<double>(to_float(x)); }
+/// As it is packed.
+template <class X>
+double packed(X x) {
+  return value(round_to<bf16>(to_float(x)));
+}
+
+/// What dot_pairs must do, lane by lane: the second product first, each sum rounded to float32.
+void check_dot_pairs() {
+  for (std::uint32_t seed = 1; seed <= 200; seed++) {
+    const std::vector<bf16> a = numbers<bf16>(2 * Vec::lanes, seed), b = numbers<bf16>(2 * Vec::lanes, seed + 1000);
+    std::vector<float> sum = numbers<float>(Vec::lanes, seed + 2000), found(Vec::lanes);
+    if (seed % 3 == 0) sum[0] = 1e30f;
+    store(found.data(), dot_pairs(load(sum.data()), load_pairs(a.data()), load_pairs(b.data())));
+    const Vec again = join_pairs(first_of_pairs(load_pairs(a.data())), second_of_pairs(load_pairs(a.data())));
+    bf16 bits[2 * Vec::lanes];
+    std::memcpy(bits, &again, sizeof bits);
+    for (std::size_t i = 0; i < Vec::lanes; i++) {
+      const float once = static_cast<float>(static_cast<double>(sum[i]) + value(a[2 * i + 1]) * value(b[2 * i + 1]));
+      const float twice = static_cast<float>(static_cast<double>(once) + value(a[2 * i]) * value(b[2 * i]));
+      if (found[i] != twice && wrong++ < 10) std::printf("dot_pairs: %.9g, expected %.9g\n", found[i], twice);
+    }
+    if (std::memcmp(bits, a.data(), sizeof bits) != 0 && wrong++ < 10) std::printf("join_pairs gives other bits\n");
+  }
+}
+
+/// y = [x | x_p] [W | scale delta]ᵀ with rank columns, none where it is 0; W, and x as it is packed, are bf16.
+template <std::int64_t M, std::int64_t K, std::int64_t N, std::int64_t rank, class X, class T>
+void check_forward_pairs() {
+  const std::vector<X> x = numbers<X>(M * K, 5);
+  const std::vector<bf16> w = numbers<bf16>(N * K, 6);
+  const std::vector<float> delta = numbers<float>(N * rank + 1, 7);
+  std::vector<std::int32_t> index;
+  for (std::int64_t j = 0; j < rank; j++) index.push_back(static_cast<std::int32_t>(j * K / rank));
+  constexpr float scale = 0.37f;
+  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  const auto run = [&](int threads) {
+    std::vector<float> y(M * N, NAN);
+    for (int thread = 0; thread < threads; thread++) {
+      const Worker worker{thread, threads, aligned(scratch), nullptr, nullptr};
+      const StoreRows<N, float> to{y.data()};
+      if constexpr (rank == 0) {
+        product<T>(worker, M, N, K, paired_rows_of<T, K>(x.data()), TransposedPairs<K>{w.data()}, to);
+      } else {
+        const RowsPaired<T, K, K, X, ChosenColumns<K, rank>> rows{x.data(), nullptr, {index.data()}};
+        const TransposedPairs<K, DeltaColumns<K, rank>> columns{w.data(), {delta.data(), scale}};
+        product<T>(worker, M, N, extension_of(K) + rank, rows, columns, to);
+      }
+    }
+    return y;
+  };
+  const std::vector<float> one = run(1);
+  same_bits("forward pairs", one, run(3));
+  for (std::int64_t i = 0; i < M * N; i++) {
+    double sum = 0, magnitude = 0;
+    const auto add = [&](double term) {
+      sum += term;
+      magnitude += std::abs(term);
+    };
+    const X* const row = &x[static_cast<std::size_t>(i / N * K)];
+    for (std::int64_t k = 0; k < K; k++) add(packed(row[k]) * value(w[static_cast<std::size_t>(i % N * K + k)]));
+    for (std::int64_t j = 0; j < rank; j++) {
+      const float update = scale * delta[static_cast<std::size_t>(i % N * rank + j)];
+      add(packed(row[index[static_cast<std::size_t>(j)]]) * packed(update));
+    }
+    judge("forward pairs", i, one[static_cast<std::size_t>(i)], sum, magnitude);
+  }
+}
+
+/// dx [M, N] = dy [M, K] We, We [K, N] with rank columns of scale delta beside W.
+template <std::int64_t M, std::int64_t K, std::int64_t N, std::int64_t rank, class X, class T>
+void check_backward_pairs() {
+  const std::vector<X> dy = numbers<X>(M * K, 8);
+  const std::vector<bf16> w = numbers<bf16>(K * N, 9);
+  const std::vector<float> delta = numbers<float>(K * rank, 10);
+  std::vector<std::int32_t> index;
+  for (std::int64_t j = 0; j < rank; j++) index.push_back(static_cast<std::int32_t>((j + 1) * N / rank - 1));
+  constexpr float scale = 0.37f;
+  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  const auto run = [&](int threads) {
+    std::vector<float> dx(M * N, NAN);
+    for (int thread = 0; thread < threads; thread++) {
+      const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N);
+      const auto rows = paired_rows_of<T, K>(dy.data());
+      multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch));
+      add_delta_columns<T, rank, N>(part, K, rows, delta.data(), index.data(), scale, dx.data(), aligned(scratch));
+    }
+    return dx;
+  };
+  const std::vector<float> one = run(1);
+  same_bits("backward pairs", one, run(3));
+  for (std::int64_t i = 0; i < M * N; i++) {
+    double sum = 0, magnitude = 0;
+    for (std::int64_t k = 0; k < K; k++) {
+      double weight = value(w[static_cast<std::size_t>(k * N + i % N)]);
+      for (std::int64_t j = 0; j < rank; j++) {
+        if (index[static_cast<std::size_t>(j)] != i % N) continue;
+        const float update = scale * delta[static_cast<std::size_t>(k * rank + j)];
+        weight += packed(update);
+      }
+      const double term = packed(dy[static_cast<std::size_t>(i / N * K + k)]) * weight;
+      sum += term;
+      magnitude += std::abs(term);
+    }
+    judge("backward pairs", i, one[static_cast<std::size_t>(i)], sum, magnitude);
+  }
+}
+
 constexpr int L = Vec::lanes;
+
+void check_pairs() {
+  check_forward_pairs<37, 53, 71, 0, bf16, Tiles<4, 2, 16, 12, 4 * L, 4, 0, true>>();
+  check_forward_pairs<37, 53, 71, 5, float, Tiles<4, 2, 16, 12, 4 * L, 4, 7, true>>();
+  check_forward_pairs<5, 7, 3, 1, bf16, Tiles<6, 2, 9, 6, 2 * L, 8, 3, true>>();
+  check_forward_pairs<1, 1, 1, 1, float, Tiles<2, 1, 3, 12, L, 4, 1, true>>();
+  check_backward_pairs<37, 53, 71, 5, float, Tiles<4, 2, 16, 12, 4 * L, 4, 0, true>>();
+  check_backward_pairs<37, 64, 48, 48, bf16, Tiles<6, 2, 64, 24, 6 * L, 2, 7, true>>();
+  check_backward_pairs<1, 1, 1, 1, float, Tiles<2, 1, 1, 12, L, 4, 1, true>>();
+  // SmolLM2's widths, few tokens.
+  check_forward_pairs<61, 576, 1536, 16, float, Tiles<6, 2, 592, 24, 384, 4, 7, true>>();
+  check_forward_pairs<61, 1536, 576, 16, float, Tiles<6, 2, 784, 24, 384, 4, 7, true>>();
+  check_backward_pairs<61, 1536, 576, 16, float, Tiles<6, 2, 1536, 24, 384, 4, 7, true>>();
+}
 
 template <class X, class E, bool transposed>
 void check_products() {
@@ -125,5 +248,7 @@ int main() {
   check_thin<7, 61, 33, float, bf16, Tiles<6, 2, 32, 6, 4 * L, 2, 0>>();
   check_thin<1, 5, 3, float, float, Tiles<4, 3, 3, 4, 3 * L, 4, 1>>();
   check_thin<64, 200, 70, bf16, float, Tiles<4, 2, 32, 4, 8 * L, 8, 1>>();
+  check_dot_pairs();
+  check_pairs();
   return wrong == 0 ? 0 : 1;
 }

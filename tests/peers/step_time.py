@@ -1,11 +1,14 @@
-"""Times fine-tuning steps of a llama in PyTorch: PEFT LoRA, or PaCA as lean as PyTorch allows. Prints one JSON line.
+"""Fine-tuning steps of a llama in PyTorch, one at a time on request: PEFT LoRA, or PaCA as lean as PyTorch allows.
 
-usage: step_time.py MODEL_DIR --method lora|paca [--compile] [--dtype float32|bfloat16] [--batch 4] [--seq 512] [--steps 5] [--rank R]
+usage: step_time.py MODEL_DIR --method lora|paca [--compile] [--dtype float32|bfloat16] [--batch 4] [--seq 512] [--rank R]
+
+Takes one warm-up step and prints {"warmup_seconds"}; then every line on standard input is a step, answered by {"seconds"}; the end of
+the input by {"peak_rss_mb"}. compare.ts so takes steps of several programs in turn.
 
 PaCA here: the effective weight is kept in place (r columns copied in once a step, no staleness), forward is one F.linear,
 backward keeps x[:, idx] alone and makes dx and a thin dD: the least that autograd can be made to do.
 """
-import argparse, json, resource, statistics, time
+import argparse, json, resource, sys, time
 import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM
@@ -65,7 +68,6 @@ def main():
     p.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     p.add_argument("--batch", type=int, default=4)
     p.add_argument("--seq", type=int, default=512)
-    p.add_argument("--steps", type=int, default=5)
     p.add_argument("--rank", type=int, default=0)
     a = p.parse_args()
     torch.manual_seed(0)
@@ -83,9 +85,8 @@ def main():
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0)
     run = torch.compile(model) if a.compile else model
     ids = torch.randint(0, model.config.vocab_size, (a.batch, a.seq))
-    seconds = []
-    began = time.perf_counter()
-    for step in range(a.steps + 1):
+
+    def step():
         start = time.perf_counter()
         loss = run(input_ids=ids, labels=ids).loss
         loss.backward()
@@ -94,17 +95,16 @@ def main():
         optimizer.zero_grad()
         for layer in adapted:
             layer.refresh()
-        if step == 0:
-            warmup = time.perf_counter() - began
-        else:
-            seconds.append(time.perf_counter() - start)
-    median = statistics.median(seconds)
-    print(json.dumps({
-        "method": a.method, "compiled": a.compile, "dtype": a.dtype, "rank": rank, "batch": a.batch, "seq": a.seq,
-        "seconds": median, "tokens_per_second": a.batch * a.seq / median, "warmup_seconds": warmup,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "loss": loss.item(),
-    }))
+        return time.perf_counter() - start
+
+    def answer(**values):
+        print(json.dumps(values), flush=True)
+
+    answer(warmup_seconds=step(), torch=torch.__version__, threads=torch.get_num_threads())
+    for _ in sys.stdin:
+        answer(seconds=step())
+    answer(peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -15,19 +15,32 @@ import { place } from "../../src/passes/place.ts";
 import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
 import type { FineTuneSpec } from "../../src/spec/description.ts";
-import { type IsaName, isasOf } from "../../src/targets/cpu/isas.ts";
+import { type IsaName, ISAS, isasOf } from "../../src/targets/cpu/isas.ts";
 import { cpuTarget } from "../../src/targets/cpu/mod.ts";
 import type { Plan } from "../../src/targets/plan.ts";
+import type { Isa } from "../../src/targets/target.ts";
 import { NativeEngine } from "../../src/train/native_engine.ts";
 
 /** Instruction sets of this machine, the best first. */
 export const HERE: readonly IsaName[] = isasOf(cpuInfo());
 
+/**
+ * What the processor may lack: the best set here as if it multiplied pairs of bf16. Its kernels are then those of a processor that
+ * does, with the instruction's arithmetic from others (native/cpu/vec.hpp).
+ */
+const WITH_PAIRS: Isa = { ...ISAS[HERE[0]], bf16Dot: true };
+
+/** Instruction sets to test with bf16 storage: those of this machine, and pairs of bf16 where none of them has these. */
+export const HERE_BF16: readonly { readonly isa: Isa; readonly label: string }[] = [
+  ...HERE.map((name) => ({ isa: ISAS[name], label: name })),
+  ...ISAS[HERE[0]].bf16Dot ? [] : [{ isa: WITH_PAIRS, label: `${HERE[0]} as if with pairs` }],
+];
+
 /** What {@linkcode planFor} takes beside the graph. */
 export interface CpuOptions {
   readonly spec: FineTuneSpec;
   readonly vocabSize: number;
-  readonly isa: IsaName;
+  readonly isa: IsaName | Isa;
   readonly threads: number;
   /** Values of tunables; a kernel's defaults where it gives none. */
   readonly choose?: Chooser;
@@ -40,7 +53,7 @@ export interface CpuOptions {
  */
 export function planFor(graph: Graph, options: CpuOptions): Plan {
   const { spec, vocabSize, isa, threads, choose } = options;
-  const target = cpuTarget(isa);
+  const target = typeof isa === "string" ? cpuTarget(isa) : { ...cpuTarget("plain"), isa };
   const calls = select(graph, target, choose === undefined ? {} : { choose });
   const placement = place(graph, calls, threads);
   verifyPlan(graph, calls, { ...placement, threads });

@@ -22,6 +22,7 @@ import {
 } from "../../src/emulator/mod.ts";
 import { bytesOf, type Graph, type Phase, type Tensor } from "../../src/graph/graph.ts";
 import { constantValues } from "../../src/graph/recipes.ts";
+import { decayRates } from "../../src/ops/adamw.ts";
 import { place } from "../../src/passes/place.ts";
 import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
@@ -192,7 +193,7 @@ export class EmulatedEngine implements Engine {
     settings: StepSettings,
   ): Promise<{ loss: number; gradNorm: number }> {
     const { loss } = await this.gradients(batches);
-    const { beta1, beta2 } = this.info.optimizer;
+    const { beta1, beta2 } = decayRates(this.info.optimizer);
     const { learningRate, weightDecay, maxGradNorm, step } = settings;
     const bias = [1 - beta1 ** step, 1 - beta2 ** step];
     this.write("hyper", Float32Array.of(learningRate, weightDecay, maxGradNorm, ...bias));

@@ -85,6 +85,31 @@ export async function resourcesOf(
 }
 
 /**
+ * What ptxas says of PTX, compiled on for another part.
+ * @param ptx Of {@linkcode ptxOf}
+ * @param arch `sm_90`
+ * @throws {Error} with what nvcc says
+ */
+export async function resourcesOfPtx(ptx: string, arch: string): Promise<KernelResources[]> {
+  const said = await new Cache().textLater(keyOf(NVCC ?? "", ptx, arch, "ptxas"), async () => {
+    return await inFolder(ptx, async (folder) => {
+      await Deno.rename(`${folder}/kernel.cu`, `${folder}/kernel.ptx`);
+      const { success, stderr } = await nvcc(
+        [
+          ...["-cubin", `-arch=${arch}`, "-Xptxas", "-v"],
+          `${folder}/kernel.ptx`,
+          "-o",
+          "/dev/null",
+        ],
+      );
+      if (!success) throw new Error(stderr);
+      return stderr;
+    });
+  });
+  return parsePtxas(said);
+}
+
+/**
  * A source with pacac's headers in the place of their `#include` lines, each once.
  * @param source CUDA C++
  */

@@ -13,7 +13,10 @@ import { assertClose } from "./compare.ts";
 /** bf16: half a unit in the last of its 8 bits, and room for sums; gpu: their operands too. */
 const TOLERANCE = { f32: 2e-5, bf16: 8e-3, gpu: 1e-2 } as const;
 /** Operands that may be stored as bf16. */
-const STORED = ["x", "weight", "q", "k", "v", "gate", "up", "x_p", "y", "a", "b"];
+const STORED = [
+  ...["x", "weight", "q", "k", "v", "gate", "up", "x_p", "y", "a", "b"],
+  ...["keys", "values"],
+];
 
 /** Operands that stay float32 on a GPU too, beside vectors and what is added to. */
 const FLOAT = [

@@ -37,8 +37,10 @@ export const TINY_PACA: AdaptSpec = {
 };
 
 /** What {@linkcode smallSpec} takes. */
-export interface SmallOptions
-  extends Partial<Pick<TrainSpec, "batch" | "seqLen" | "recompute" | "storage" | "maxKeptBytes">> {
+export interface SmallOptions extends
+  Partial<
+    Pick<TrainSpec, "batch" | "seqLen" | "recompute" | "storage" | "maxKeptBytes" | "optimizer">
+  > {
   readonly config?: LlamaConfig;
   readonly adapt?: AdaptSpec;
 }
@@ -56,8 +58,8 @@ export function smallSpec(options: SmallOptions = {}): FineTuneSpec {
     recompute = 0,
     storage = "f32",
     maxKeptBytes,
+    optimizer = adamw({ learningRate: 1e-3 }),
   } = options;
-  const optimizer = adamw({ learningRate: 1e-3 });
   return fineTune({
     name: "tiny",
     model: llama(config),

@@ -15,7 +15,8 @@ import { Interpreter } from "../../src/targets/reference/interpret.ts";
 import type { Plan } from "../../src/targets/plan.ts";
 import { seeded } from "../cases/mod.ts";
 import { assertClose } from "../support/compare.ts";
-import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
+import { ISAS } from "../../src/targets/cpu/isas.ts";
+import { HERE, HERE_BF16, openPlan, planFor } from "../support/cpu_engine.ts";
 import { BATCH, declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 
@@ -161,34 +162,37 @@ async function results(plan: Plan, inputs: ReadonlyMap<Tensor, Float32Array | In
   }
 }
 
-for (const isa of HERE) {
-  for (const storage of ["f32", "bf16"] as const) {
-    Deno.test(`cpu ${isa} ${storage}: fused products meet the interpreter (seed ${SEED})`, async () => {
-      const graph = sheetOf(storage);
-      const random = seeded(SEED);
-      const inputs = new Map(
-        graph.tensors.filter(({ role }) => role === "input").map((tensor) => [
-          tensor,
-          draw(tensor, random),
-        ]),
-      );
-      const runs = [];
-      for (const threads of [1, 2, 3]) {
-        const plan = planFor(graph, { spec: smallSpec(), vocabSize: 67, isa, threads });
-        // The three gradients that are summed, and their three sums, are one call.
-        assert.equal(plan.calls.length, graph.nodes.length - 6 + 1);
-        runs.push(await results(plan, inputs));
+const RUNS = [
+  ...HERE.map((name) => ({ isa: ISAS[name], label: name, storage: "f32" as const })),
+  ...HERE_BF16.map((one) => ({ ...one, storage: "bf16" as const })),
+];
+
+for (const { isa, label, storage } of RUNS) {
+  Deno.test(`cpu ${label} ${storage}: fused products meet the interpreter (seed ${SEED})`, async () => {
+    const graph = sheetOf(storage);
+    const random = seeded(SEED);
+    const inputs = new Map(
+      graph.tensors.filter(({ role }) => role === "input").map((tensor) => [
+        tensor,
+        draw(tensor, random),
+      ]),
+    );
+    const runs = [];
+    for (const threads of [1, 2, 3]) {
+      const plan = planFor(graph, { spec: smallSpec(), vocabSize: 67, isa, threads });
+      // The three gradients that are summed, and their three sums, are one call.
+      assert.equal(plan.calls.length, graph.nodes.length - 6 + 1);
+      runs.push(await results(plan, inputs));
+    }
+    const interpreter = new Interpreter(graph);
+    for (const [tensor, values] of runs[0].stored) interpreter.values(tensor).set(values);
+    interpreter.run("forward");
+    for (const [tensor, found] of runs[0].found) {
+      const tolerance = TOLERANCE[storage];
+      assertClose(found, interpreter.values(tensor), { tolerance, what: tensor.name });
+      for (const { found: other } of runs.slice(1)) {
+        assert.deepEqual(other.get(tensor), found, `${tensor.name} on another number of threads`);
       }
-      const interpreter = new Interpreter(graph);
-      for (const [tensor, values] of runs[0].stored) interpreter.values(tensor).set(values);
-      interpreter.run("forward");
-      for (const [tensor, found] of runs[0].found) {
-        const tolerance = TOLERANCE[storage];
-        assertClose(found, interpreter.values(tensor), { tolerance, what: tensor.name });
-        for (const { found: other } of runs.slice(1)) {
-          assert.deepEqual(other.get(tensor), found, `${tensor.name} on another number of threads`);
-        }
-      }
-    });
-  }
+    }
+  });
 }

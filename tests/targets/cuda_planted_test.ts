@@ -108,8 +108,8 @@ const PLANTS: readonly Plant[] = [
   {
     fault: "PaCA: x_p is not written, that of the step before stays",
     draft: "paca",
-    text: "if (row + t < kTokens)",
-    by: "if (row + t < 0)",
+    text: "if (blockIdx.x == 0) store_gathered",
+    by: "if (row < 0) store_gathered",
     finding: "numbers",
   },
   {
@@ -219,6 +219,6 @@ cudaTest("cuda, planted: too few registers spill, and ptxas says so", async () =
   const text = withHeaders(source);
   assert.deepEqual(await spills(text, []), [0]);
   // Launch bounds would stand above the flag.
-  const unbounded = replaceIn(text, "__launch_bounds__(Tile::kThreads)", "");
+  const unbounded = replaceIn(text, "__launch_bounds__(Tile::kThreads, kResident)", "");
   assert.ok((await spills(unbounded, ["-maxrregcount=32"]))[0] > 0);
 });

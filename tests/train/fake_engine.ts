@@ -260,7 +260,9 @@ export class FakeEngine implements Engine {
   }
 
   #update({ learningRate, weightDecay, maxGradNorm, step }: StepSettings): number {
-    const { beta1, beta2, epsilon } = this.info.optimizer;
+    const { optimizer } = this.info;
+    if (optimizer.kind !== "adamw") throw new Error("fake engine: AdamW alone");
+    const { beta1, beta2, epsilon } = optimizer;
     const p = this.#get("parameters"), g = this.#get("gradients");
     const m = this.#get("moment1"), v = this.#get("moment2");
     const anchor = this.#values.get("anchor");

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { generate, type GenerateOptions, sample } from "../../src/train/generate.ts";
+import { generate, type GenerateOptions } from "../../src/train/generate.ts";
 import { loadTrainer } from "../../src/train/load.ts";
 import type { Trainer } from "../../src/train/trainer.ts";
 import type { Tokenizer } from "../../src/train/tokenizer.ts";
@@ -67,15 +67,4 @@ Deno.test("generate() stops when told to", async () => {
 Deno.test("generate() refuses an empty prompt and ids that the model has not", async () => {
   await rejects(text(trainer, { prompt: "" }), { code: "usage" });
   await rejects(text(trainer, { prompt: Int32Array.of(11) }), { code: "batch-invalid" });
-});
-
-Deno.test("sample() takes tokens in the share of their probability, within topP", () => {
-  const logits = Float32Array.of(Math.log(1), Math.log(6), Math.log(3));
-  const at = (point: number, topP: number, temperature = 1) =>
-    sample(logits, point, { temperature, topP });
-  deepEqual([0, 0.59, 0.61, 0.89, 0.91].map((p) => at(p, 1)), [1, 1, 2, 2, 0]);
-  // 0.6 + 0.3 ≥ 0.7: two tokens stay, in the ratio 2 to 1
-  deepEqual([0, 0.66, 0.67, 0.99].map((p) => at(p, 0.7)), [1, 1, 2, 2]);
-  equal(at(0.999, 0.0001), 1);
-  equal(at(0.95, 1, 0.01), 1);
 });

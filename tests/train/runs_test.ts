@@ -84,16 +84,68 @@ Deno.test("--on-nan skip gives up where every batch fails", async () => {
 Deno.test("a resumed run refuses data that has changed, by file", async () => {
   const dir = await folder();
   const first = await fresh();
-  await all(first.trainer, { data, steps: 2, checkpoint: dir, identity: identity("a") });
+  const options = { data, steps: 4, schedule: { kind: "constant", warmup: 0 } } as const;
+  await all(first.trainer, { ...options, steps: 2, checkpoint: dir, identity: identity("a") });
   const second = await fresh();
   await second.trainer.loadCheckpoint(dir);
-  await rejects(all(second.trainer, { data, steps: 4, identity: identity("b") }), {
+  await rejects(all(second.trainer, { ...options, identity: identity("b") }), {
     code: "checkpoint-invalid",
     message: /the file has changed/,
     place: { file: "rows.jsonl" },
   });
   equal(second.trainer.stepsDone, 2);
-  await all(second.trainer, { data, steps: 4, identity: identity("a") });
+  await all(second.trainer, { ...options, identity: identity("a") });
+});
+
+Deno.test("a resumed run refuses settings under which its steps would have been others, by field", async () => {
+  const dir = await folder();
+  const first = await fresh();
+  const options = { data, identity: identity("a"), validation: data, learningRate: 0.01 };
+  const begun = { ...options, steps: 9, validationIdentity: identity("v") };
+  await all(first.trainer, { ...begun, signal: AbortSignal.abort(), checkpoint: dir });
+  const stop = new AbortController();
+  first.engine.beforeStep = (step) => step === 3 && stop.abort();
+  await all(first.trainer, { ...begun, signal: stop.signal, checkpoint: dir });
+  const cases: readonly [Partial<TrainOptions>, string][] = [
+    [{ learningRate: 0.02 }, "learningRate"],
+    [{ weightDecay: 0.1 }, "weightDecay"],
+    [{ maxGradNorm: 0 }, "maxGradNorm"],
+    [{ steps: 10 }, "steps"],
+    [{ schedule: { kind: "linear" } }, "schedule"],
+    [{ schedule: { warmup: { steps: 2 } } }, "schedule"],
+  ];
+  for (const [change, field] of cases) {
+    const { trainer } = await fresh();
+    await trainer.loadCheckpoint(dir);
+    await rejects(all(trainer, { ...begun, ...change }), {
+      code: "checkpoint-invalid",
+      message: new RegExp(field),
+      place: { field },
+    });
+    equal(trainer.stepsDone, 3);
+  }
+  const other = await fresh();
+  await other.trainer.loadCheckpoint(dir);
+  await rejects(all(other.trainer, { ...begun, validationIdentity: identity("w") }), {
+    code: "checkpoint-invalid",
+    place: { file: "rows.jsonl" },
+  });
+  await rejects(all(other.trainer, { ...options, steps: 9 }), { place: { field: "validation" } });
+  await all(other.trainer, begun);
+  equal(other.trainer.stepsDone, 9);
+});
+
+Deno.test("a run of a constant rate may get longer", async () => {
+  const dir = await folder();
+  const constant = { kind: "constant", warmup: 0 } as const;
+  const begun = { data, identity: identity("a"), steps: 3, schedule: constant, checkpoint: dir };
+  await all((await fresh()).trainer, begun);
+  const longer = await fresh();
+  await longer.trainer.loadCheckpoint(dir);
+  await all(longer.trainer, { ...begun, steps: 6 });
+  const whole = await fresh();
+  await all(whole.trainer, { data, steps: 6, schedule: constant });
+  deepEqual(state(longer.trainer), state(whole.trainer));
 });
 
 Deno.test("keep leaves the newest checkpoints, each of which can be gone back to", async () => {
@@ -108,6 +160,22 @@ Deno.test("keep leaves the newest checkpoints, each of which can be gone back to
   equal(other.trainer.stepsDone, 3);
   await all(other.trainer, { data, steps: 5 });
   deepEqual(state(other.trainer), state(trainer));
+});
+
+Deno.test("keep is of the run's checkpoints: the best one stays, alone in its folder", async () => {
+  const validation = pack(documents(5), { seqLen: 8 });
+  const [dir, best] = [await folder(), await folder()];
+  const { trainer } = await fresh();
+  const saving = { checkpoint: dir, best, saveEvery: 1, evaluateEvery: 2 };
+  const events = await all(trainer, { data, validation, steps: 60, ...saving, keep: 2 });
+  const evals = events.filter((e) => e.type === "eval");
+  const lowest = evals.reduce((a, b) => b.loss < a.loss ? b : a);
+  ok(lowest.step < 50, "the best one is long gone among the run's");
+  const kept = await fresh();
+  await kept.trainer.loadCheckpoint(best);
+  equal(kept.trainer.stepsDone, lowest.step);
+  equal(readdirSync(best).length, 2, "one description, one state");
+  equal(readdirSync(dir).filter((name) => name.startsWith("state-")).length, 2);
 });
 
 Deno.test("patience ends the run, the best checkpoint stays, a resumed run counts on", async () => {
@@ -132,6 +200,11 @@ Deno.test("patience ends the run, the best checkpoint stays, a resumed run count
   const again = await fresh();
   await again.trainer.loadCheckpoint(dir);
   deepEqual(again.trainer.run.best, { loss: lowest.loss, step: lowest.step, since: 3 });
+  // It is at its end: resumed, it takes no further step.
+  const before = state(again.trainer);
+  const resumed = await all(again.trainer, { ...options, patience: 3 });
+  deepEqual(resumed.map((e) => e.type), ["start", "stopped", "done"]);
+  deepEqual(state(again.trainer), before);
 });
 
 Deno.test("saveMinutes writes by the clock", async () => {

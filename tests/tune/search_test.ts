@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { halve, type Measurer, search } from "../../src/tune/search.ts";
 import type { Candidate, Space } from "../../src/tune/space.ts";
+import type { Tunables } from "../../src/targets/target.ts";
+import { must } from "../../src/errors.ts";
 import { median, rankCorrelation, shuffled } from "../../src/tune/statistics.ts";
 import { seeded } from "../cases/mod.ts";
 import { candidate, plantedKernel } from "./support.ts";
@@ -57,7 +59,8 @@ function spaceWith(count: number, predicted = 1e-3): Space {
   );
   const numbers = { number: Array.from({ length: count + 1 }, (_, i) => i) };
   const kernel = { ...plantedKernel(["0"]), tunables: numbers };
-  return { kernel, incumbent: candidate(0, predicted), others };
+  const all = [candidate(0, predicted), ...others];
+  return { kernel, incumbent: all[0], others, find: ({ number }) => all[Number(number)] };
 }
 
 const never = () => false;
@@ -110,6 +113,28 @@ Deno.test("a search finds a better candidate through noise and drift, twice the 
   assert.ok(Math.abs(numberOf(found.best) - 17) <= 1, `found ${numberOf(found.best)}`);
   assert.ok(found.gain > 1.15 && found.gain < 1.25, `${found.gain}`);
   assert.equal(numberOf((await run()).best), numberOf(found.best));
+});
+
+Deno.test("a search goes along one tunable after another", async () => {
+  // Predictions mislead: they put the worst first.
+  const tunables = { a: [1, 2, 4, 8, 16], b: [10, 20, 30, 40], c: [0, 1] };
+  const cost = ({ a, b, c }: Tunables) =>
+    Math.abs(Math.log2(Number(a)) - 3) + Math.abs(Number(b) - 30) / 10 + Number(c);
+  const all = tunables.a.flatMap((a) =>
+    tunables.b.flatMap((b) => tunables.c.map((c) => ({ a, b, c })))
+  ).map((values) => ({ values, text: JSON.stringify(values), predicted: 1 / (1 + cost(values)) }));
+  const find = (values: Tunables) => all.find(({ text }) => text === JSON.stringify(values));
+  const incumbent = must(find({ a: 1, b: 10, c: 1 }), "the defaults");
+  const others = all.filter((one) => one !== incumbent).sort((x, y) => x.predicted - y.predicted);
+  const kernel = { ...plantedKernel(["0"]), tunables };
+  const measurer = fake(({ values }) => 1e-3 * (1 + cost(values) / 10), { noise: 0.02 });
+  const found = await search({ kernel, incumbent, others, find }, {
+    measurer,
+    seconds: 60,
+    expired: never,
+  });
+  assert.deepEqual(found.best.values, { a: 8, b: 30, c: 0 });
+  assert.ok(found.tried < 25, `${found.tried} of ${all.length} candidates were tried`);
 });
 
 Deno.test("a search keeps the defaults where nothing beats them by more than noise", async () => {

@@ -58,6 +58,7 @@ const DRAFTS: Readonly<Record<string, fc.Arbitrary<Omit<Draft, "op">>>> = {
   linear: fc.record({ extents: products, omit: bias }),
   paca_linear: fc.record({ extents: products, omit: bias, attributes: fc.record({ scale }) }),
   linear_backward_input: fc.record({ extents: products }),
+  adapted_linear: fc.record({ extents: products }),
   paca_linear_backward_input: fc.record({ extents: products, attributes: fc.record({ scale }) }),
   linear_backward_weight: fc.record({ extents: products }),
   paca_linear_backward_delta: fc.record({ extents: products, attributes: fc.record({ scale }) }),

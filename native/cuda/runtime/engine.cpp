@@ -181,6 +181,10 @@ void Engine::logits(const std::vector<std::int32_t>& rows, float* out) {
                     });
 }
 
+void Engine::write_text(PhaseIndex) {
+  throw std::invalid_argument("the program was compiled for training, not for writing text");
+}
+
 Memory Engine::memory() const { return {usage_.bytes(), layout_.weights, Counted::total()}; }
 
 void Engine::record(std::int64_t calls) { trace_.start(calls, 1); }

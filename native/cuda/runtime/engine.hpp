@@ -57,6 +57,9 @@ class Engine {
   /// Logits of positions of the last forward: `out` [rows, width].
   void logits(const std::vector<std::int32_t>& rows, float* out);
 
+  /// Programs for a GPU train only. @throws std::invalid_argument
+  void write_text(PhaseIndex index);
+
   Memory memory() const;
   int threads() const { return 1; }
   /// Times of the steps that were timed: the second of a kind, and those of a trace.

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { PacacError } from "../../errors.ts";
 import { publishText } from "../../formats/atomic.ts";
 import { userPath } from "../../knobs.ts";
+import { median } from "../../report/numbers.ts";
 import { ROOT } from "../../spec/evaluate.ts";
 import { type Engine, NativeEngine, type Trainer } from "../../train/mod.ts";
 import { note } from "../print.ts";
@@ -250,14 +251,4 @@ export async function measureApart(dir: string, options: MeasureOptions): Promis
     });
   }
   return measuredSchema.parse(JSON.parse(new TextDecoder().decode(stdout)));
-}
-
-/**
- * The middle of some numbers; of an even count, the mean of the two in the middle.
- * @param values At least one
- */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

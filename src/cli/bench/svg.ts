@@ -9,12 +9,14 @@ export interface Line {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-/** A chart: the horizontal axis is logarithmic to base 2, the vertical one linear from 0, or logarithmic to base 10. */
+/** A chart: the horizontal axis is logarithmic to base 2, the vertical one linear from 0, or logarithmic to base 10. With `linearX`
+ * the horizontal one is linear from 0. */
 export interface Chart {
   /** Labels of the axes. */
   readonly x: string;
   readonly y: string;
   readonly logY: boolean;
+  readonly linearX?: boolean;
   readonly lines: readonly Line[];
 }
 
@@ -73,7 +75,10 @@ function chartGroup(chart: Chart): string {
   const all = chart.lines.flatMap(({ points }) => points);
   const left = MARGIN.left, right = WIDTH - MARGIN.right;
   const top = MARGIN.top, bottom = HEIGHT - MARGIN.bottom;
-  const x = logAxis(all.map((point) => point.x), { from: left, to: right, base: 2 });
+  const places = all.map((point) => point.x);
+  const x = chart.linearX === true
+    ? linearAxis(places, { from: left, to: right })
+    : logAxis(places, { from: left, to: right, base: 2 });
   const values = all.map((point) => point.y);
   const y = chart.logY
     ? logAxis(values, { from: bottom, to: top, base: 10 })
@@ -134,7 +139,7 @@ function logAxis(values: readonly number[], { from, to, base }: Range & { base: 
 }
 
 function linearAxis(values: readonly number[], { from, to }: Range): Axis {
-  const highest = Math.max(...values);
+  const highest = Math.max(...values, 1e-9);
   const rough = highest / 4, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= rough) ??
     10 * power;

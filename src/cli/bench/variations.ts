@@ -8,7 +8,7 @@ import type { Measured } from "./measure.ts";
 import type { Workload } from "./workload.ts";
 
 /** What can be varied. */
-export type Variation = "documents" | "supervised";
+export type Variation = "documents" | "supervised" | "padding";
 
 interface Varied {
   /** Two workloads by name; the first is what the second is compared with. */
@@ -17,6 +17,9 @@ interface Varied {
 
 /** Tokens of a short document. */
 const SHORT = 32;
+
+/** Tokens of a row that one document fills: of GSM8K's questions and answers, one a row of 512, 42 %. */
+const FILLED = 0.42;
 
 /** The variations by name. */
 export const VARIATIONS: Readonly<Record<Variation, Varied>> = {
@@ -28,6 +31,15 @@ export const VARIATIONS: Readonly<Record<Variation, Varied>> = {
   },
   supervised: {
     workloads: () => ({ "all supervised": {}, "a third supervised": { supervised: 1 / 3 } }),
+  },
+  padding: {
+    workloads: ({ seqLen }) => {
+      const documentTokens = Math.max(2, Math.round(FILLED * seqLen));
+      return {
+        [`rows packed with documents of ${documentTokens}`]: { documentTokens },
+        "one of them a row, then padding": { documentTokens, filled: documentTokens },
+      };
+    },
   },
 };
 

@@ -10,6 +10,8 @@ export interface Workload {
   readonly documentTokens?: number;
   /** Share of each document that is supervised, its end; all of it if not said. */
   readonly supervised?: number;
+  /** Tokens of each row that belong to documents, the rest is padding; all if not said. */
+  readonly filled?: number;
 }
 
 /**
@@ -22,6 +24,7 @@ export function madeUpBatch(
   options: Workload & { readonly number?: number } = {},
 ): Batch {
   const { documentTokens = info.seqLen, supervised = 1, number = 0 } = options;
+  const { filled = info.seqLen } = options;
   const size = info.batch * info.seqLen;
   const inputIds = Int32Array.from(
     { length: size },
@@ -31,7 +34,11 @@ export function madeUpBatch(
   const answer = Math.round(documentTokens * (1 - supervised));
   return {
     inputIds,
-    labels: inputIds.map((id, i) => inRow(i) % documentTokens < answer ? -100 : id),
-    segmentIds: inputIds.map((_, i) => Math.floor(inRow(i) / documentTokens)),
+    labels: inputIds.map((id, i) =>
+      inRow(i) % documentTokens < answer || inRow(i) >= filled ? -100 : id
+    ),
+    segmentIds: inputIds.map((_, i) =>
+      inRow(i) < filled ? Math.floor(inRow(i) / documentTokens) : -1
+    ),
   };
 }

@@ -3,8 +3,9 @@
  * All kernels built on that header share it.
  * @module
  */
-import { DTYPE_BYTES, elements, type Tensor } from "../../graph/graph.ts";
+import { DTYPE_BYTES, elements } from "../../graph/graph.ts";
 import { must } from "../../errors.ts";
+import { roundUp } from "../calls.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
 
 /**
@@ -28,6 +29,8 @@ export interface Product {
   readonly k: number;
   /** k must not be cut, since C cannot hold float32 sums in between. */
   readonly whole?: boolean;
+  /** Operands are packed as pairs of bf16 (native/cpu/gemm_pairs.hpp). */
+  readonly pairs?: boolean;
 }
 
 /** Template arguments of `Tiles` and what follows from them. */
@@ -39,6 +42,8 @@ export interface Tiles {
   readonly nc: number;
   readonly unroll: number;
   readonly fetch: number;
+  /** Steps of the micro-kernel for `kc` values of k: half as many where operands are pairs. */
+  readonly steps: number;
   /** The C++ type. */
   readonly type: string;
   /** Bytes of scratch of one thread (Tiles::kScratch). */
@@ -48,7 +53,7 @@ export interface Tiles {
 /**
  * Default tile sizes: a register tile that fills the registers; slices of k long enough that the cost of a tile's start
  * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
- * and C's tiles share an L2 cache of 512 KB.
+ * and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
@@ -59,7 +64,8 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
       ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
       : { mr: narrow ? 12 : 6, nv: narrow ? 1 : 2 })
     : (isa.lanes < 8 ? { mr: 8, nv: narrow ? 1 : 3 } : { mr: 12, nv: narrow ? 1 : 2 });
-  return { ...registerTile, kc: 768, mc: 24, nc: 384, unroll: 4, fetch: 7 };
+  const kc = product.pairs === true ? 1536 : 768;
+  return { ...registerTile, kc, mc: 24, nc: 384, unroll: 4, fetch: 7 };
 }
 
 /**
@@ -87,25 +93,18 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), 16);
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
-  const scratch = roundUp(4 * kc * nc, 64) + 4 * mc * (kc + ROW_PADDING) + 64;
+  const pairs = product.pairs === true;
+  const steps = pairs ? Math.ceil(kc / 2) : kc;
+  const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
   const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +
-    `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}>`;
-  return { mr, nv, kc, mc, nc, unroll, fetch, type, scratch: roundUp(scratch, 64) };
+    `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}${pairs ? ", /*pairs*/ true" : ""}>`;
+  return { mr, nv, kc, mc, nc, unroll, fetch, steps, type, scratch: roundUp(scratch, 64) };
 }
 
 /** kRowPadding of native/cpu/gemm_pack.hpp. */
 const ROW_PADDING = 16;
-
-/**
- * The tensor of an operand, or undefined where it is absent.
- * @param call The call
- * @param name The operand's name in the op's signature
- */
-export function operandOf(call: KernelCall, name: string): Tensor | undefined {
-  return call.operands.find((operand) => operand.name === name)?.tensor;
-}
 
 /**
  * A dimension of the call's op.
@@ -117,6 +116,18 @@ export function dimOf(call: KernelCall, name: string): number {
 }
 
 /**
+ * Whether a product of activations with a weight multiplies pairs of bf16: the processor can, and the weight is stored so. The
+ * activations are rounded while they are packed.
+ * @param call The call; of a group, all weights have one type
+ * @param isa The instruction set
+ */
+export function takesPairs(call: KernelCall, isa: Isa): boolean {
+  const weights = call.operands.filter(({ name }) => /^weight(\.\d+)?$/.test(name));
+  return isa.bf16Dot && weights.length > 0 &&
+    weights.every(({ tensor }) => tensor.dtype === "bf16");
+}
+
+/**
  * Bytes of all operands, each touched once; what is added to is read and written.
  * @param call The call
  */
@@ -125,31 +136,6 @@ export function operandBytes(call: KernelCall): number {
     const bytes = elements(tensor.shape) * DTYPE_BYTES[tensor.dtype];
     return total + bytes * (tensor.role === "gradient" ? 2 : 1);
   }, 0);
-}
-
-/**
- * "1.36 GFLOP, 9.4 MB": what a generated header says of a call.
- * @param flops Floating-point operations
- * @param bytes Bytes moved
- */
-export function costText(flops: number, bytes: number): string {
-  return `${scaled(flops)}FLOP over ${scaled(bytes)}B`;
-}
-
-const PREFIXES = ["", "k", "M", "G", "T"];
-
-function scaled(value: number): string {
-  const power = value < 1000 ? 0 : Math.min(PREFIXES.length - 1, Math.floor(Math.log10(value) / 3));
-  return `${Number((value / 1000 ** power).toPrecision(3))} ${PREFIXES[power]}`;
-}
-
-/**
- * The least multiple of `step` that is not below `value`.
- * @param value A count
- * @param step The step
- */
-export function roundUp(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
 }
 
 function roundDown(value: number, step: number): number {

@@ -5,9 +5,12 @@
 import type { Kernel, Target } from "../target.ts";
 import { type IsaName, ISAS } from "./isas.ts";
 import { adamw } from "./kernels/adamw.ts";
+import { adaptedLinear } from "./kernels/adapted_linear.ts";
 import { add } from "./kernels/add.ts";
 import { attention } from "./kernels/attention.ts";
 import { attentionBackward } from "./kernels/attention_backward.ts";
+import { attentionCached } from "./kernels/attention_cached.ts";
+import { cacheAppend } from "./kernels/cache_append.ts";
 import { documents } from "./kernels/documents.ts";
 import { embed } from "./kernels/embed.ts";
 import { embedBackward } from "./kernels/embed_backward.ts";
@@ -16,22 +19,26 @@ import { linear } from "./kernels/linear.ts";
 import { linearBackwardBias } from "./kernels/linear_backward_bias.ts";
 import { linearBackwardInput } from "./kernels/linear_backward_input.ts";
 import { linearBackwardWeight } from "./kernels/linear_backward_weight.ts";
+import { lion } from "./kernels/lion.ts";
 import { lmHeadLogits } from "./kernels/lm_head_logits.ts";
 import { lmHeadLoss } from "./kernels/lm_head_loss.ts";
+import { matvec } from "./kernels/matvec.ts";
 import { meanLoss } from "./kernels/mean_loss.ts";
 import { rmsNorm } from "./kernels/rms_norm.ts";
 import { rmsNormBackward } from "./kernels/rms_norm_backward.ts";
 import { rope } from "./kernels/rope.ts";
+import { sgd } from "./kernels/sgd.ts";
 import { swiglu } from "./kernels/swiglu.ts";
 import { swigluBackward } from "./kernels/swiglu_backward.ts";
 
-/** Every kernel of the target. */
+/** Every kernel of the target; the first that serves a node gets it. */
 const CPU_KERNELS: readonly Kernel[] = [
   documents,
   embed,
   embedBackward,
   rmsNorm,
   rmsNormBackward,
+  matvec,
   linear,
   linearBackwardInput,
   linearBackwardWeight,
@@ -47,6 +54,11 @@ const CPU_KERNELS: readonly Kernel[] = [
   lmHeadLogits,
   globalNorm,
   adamw,
+  lion,
+  sgd,
+  adaptedLinear,
+  cacheAppend,
+  attentionCached,
 ];
 
 /**

@@ -2,18 +2,19 @@
  * The common face of kernels that are one matrix product: tiles, workspace and traffic follow from its three extents.
  * @module
  */
-import type { Grouping, Kernel, KernelCall } from "../target.ts";
+import type { Grouping, Isa, Kernel, KernelCall } from "../target.ts";
 import {
-  costText,
   defaultTiles,
   operandBytes,
   type Product,
+  takesPairs,
   TILE_TUNABLES,
   type Tiles,
   tilesFit,
   tilesOf,
 } from "./gemm_tiles.ts";
-import { predictProduct } from "./predict.ts";
+import { costText } from "../calls.ts";
+import { type PredictOptions, predictProduct } from "./predict.ts";
 
 /** What a product kernel says beside its name. */
 export interface ProductOptions {
@@ -22,6 +23,8 @@ export interface ProductOptions {
   readonly group?: Grouping;
   /** Extents of the product. */
   readonly product: (call: KernelCall) => Product;
+  /** Its extents where operands are pairs of bf16, or undefined for a call that never takes them. */
+  readonly paired?: (call: KernelCall) => Product | undefined;
   /** Operations of a call; without it, those of the product. */
   readonly flops?: (call: KernelCall) => number;
   /** Fields of the template's context beside `tiles` and `cost`. */
@@ -35,6 +38,10 @@ export interface ProductOptions {
  */
 export function productKernel(name: string, options: ProductOptions): Kernel {
   const { roots, epilogue = [], group, product, context } = options;
+  const cut = (call: KernelCall, isa: Isa): Product => {
+    const paired = takesPairs(call, isa) ? options.paired?.(call) : undefined;
+    return paired === undefined ? product(call) : { ...paired, pairs: true };
+  };
   const traffic = (call: KernelCall) => {
     const { m, n, k } = product(call);
     return { flops: options.flops?.(call) ?? 2 * m * n * k, bytes: operandBytes(call) };
@@ -43,23 +50,35 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
     name,
     serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
     tunables: TILE_TUNABLES,
-    defaults: (call, isa) => defaultTiles(product(call), isa),
+    defaults: (call, isa) => defaultTiles(cut(call, isa), isa),
     legal: tilesFit,
     traffic,
     predict: (call, values, { isa, machine }) =>
-      predictProduct(product(call), tilesOf(product(call), values, isa), {
+      predictSteps(cut(call, isa), tilesOf(cut(call, isa), values, isa), {
         isa,
         machine,
         bytes: operandBytes(call),
       }),
     workspace: (call, values, isa) => ({
-      perThread: tilesOf(product(call), values, isa).scratch,
+      perThread: tilesOf(cut(call, isa), values, isa).scratch,
       shared: 0,
     }),
     context(call, values, isa) {
       const { flops, bytes } = traffic(call);
-      const tiles = tilesOf(product(call), values, isa);
-      return { tiles, cost: costText(flops, bytes), ...context?.(call, tiles) };
+      const { pairs = false, ...extents } = cut(call, isa);
+      const tiles = tilesOf({ ...extents, pairs }, values, isa);
+      return { tiles, pairs, cost: costText(flops, bytes), ...context?.(call, tiles) };
     },
   };
+}
+
+/**
+ * Seconds of one product, of which the micro-kernel takes one value of k a step, or two.
+ * @param product Its extents
+ * @param tiles Its sizes
+ * @param options Instruction set, machine, bytes
+ */
+export function predictSteps(product: Product, tiles: Tiles, options: PredictOptions): number {
+  const k = product.pairs === true ? Math.ceil(product.k / 2) : product.k;
+  return predictProduct({ ...product, k }, { ...tiles, kc: tiles.steps }, options);
 }

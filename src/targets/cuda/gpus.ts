@@ -1,15 +1,39 @@
 /**
- * GPUs that plans are predicted for: peaks from NVIDIA's data sheets. Dense bf16 with float32 sums, boost clocks, SXM parts where
- * there are several.
+ * GPUs that plans are predicted for: peaks from NVIDIA's data sheets, limits of an SM from the CUDA C++ Programming Guide ("Technical
+ * Specifications per Compute Capability"). Dense bf16 with float32 sums, boost clocks, SXM parts where there are several.
  * @module
  */
 import type { Machine } from "../target.ts";
+import { SM_80_LIMITS } from "./occupancy.ts";
+
+/** Compute capability 8.9. */
+const ADA = { threads: 1536, blocks: 24, registers: 65536, sharedBytes: 100 * 1024 };
 
 const GPUS = {
-  a100: { processor: "A100 SXM 80 GB", flopsPerSecond: 312e12, bytesPerSecond: 2039e9 },
-  h100: { processor: "H100 SXM 80 GB", flopsPerSecond: 989e12, bytesPerSecond: 3352e9 },
-  rtx4090: { processor: "RTX 4090", flopsPerSecond: 165e12, bytesPerSecond: 1008e9 },
-  l40s: { processor: "L40S", flopsPerSecond: 362e12, bytesPerSecond: 864e9 },
+  a100: {
+    processor: "A100 SXM 80 GB",
+    flopsPerSecond: 312e12,
+    bytesPerSecond: 2039e9,
+    multiprocessors: SM_80_LIMITS,
+  },
+  h100: {
+    processor: "H100 SXM 80 GB",
+    flopsPerSecond: 989e12,
+    bytesPerSecond: 3352e9,
+    multiprocessors: { ...SM_80_LIMITS, count: 132, sharedBytes: 228 * 1024 },
+  },
+  rtx4090: {
+    processor: "RTX 4090",
+    flopsPerSecond: 165e12,
+    bytesPerSecond: 1008e9,
+    multiprocessors: { ...ADA, count: 128 },
+  },
+  l40s: {
+    processor: "L40S",
+    flopsPerSecond: 362e12,
+    bytesPerSecond: 864e9,
+    multiprocessors: { ...ADA, count: 142 },
+  },
 } as const;
 
 /** Compute capability of each. */

@@ -2,9 +2,9 @@
  * What kernels of the cuda target have in common: predicted traffic, launches over rows and elements, and defaults for what most leave out.
  * @module
  */
-import { traffic, workOf } from "../cpu/untuned.ts";
-import { byRoofline } from "../roofline.ts";
-import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
+import { dim, traffic, workOf } from "../calls.ts";
+import type { CallOperand, Kernel, KernelCall, Launch, Machine, Tunables } from "../target.ts";
+import { busyShare, largest, occupancy, occupancyLines } from "./occupancy.ts";
 
 /** What a kernel says beside its name. */
 export interface CudaKernelOptions {
@@ -36,19 +36,36 @@ export function cudaKernel(name: string, options: CudaKernelOptions): Kernel {
     defaults: options.defaults ?? (() => ({})),
     legal: (values, _isa, call) => options.legal?.(values, call) ?? true,
     traffic,
-    predict: byRoofline(traffic),
+    predict: (call, values, on) => predictLaunches(call, launches(call, values), on.machine),
+    occupancy: (call, values, { multiprocessors }) =>
+      multiprocessors && occupancy(largest(launches(call, values)), multiprocessors),
     workspace: (call, values) => ({
       perThread: 0,
       shared: options.workspace?.(call, values) ?? 0,
     }),
     context: (call, values) => ({
       work: workOf(call),
+      occupancy: occupancyLines(launches(call, values)),
       ...values,
       ...options.context?.(call, values),
     }),
     launches,
   };
 }
+
+/** The roofline, with arithmetic at the peak of those SMs that have blocks. */
+function predictLaunches(
+  call: KernelCall,
+  launches: readonly Launch[],
+  { flopsPerSecond, bytesPerSecond, multiprocessors }: Machine,
+): number {
+  const { flops, bytes } = traffic(call);
+  const share = multiprocessors === undefined ? 1 : busyShare(largest(launches), multiprocessors);
+  return Math.max(flops / (share * flopsPerSecond), bytes / bytesPerSecond);
+}
+
+/** What a block of a kernel without large sums takes. */
+export const SMALL = { shared: 0, fixedShared: 128, registers: 48 } as const;
 
 /**
  * A launch with one thread for each piece of work.
@@ -57,7 +74,7 @@ export function cudaKernel(name: string, options: CudaKernelOptions): Kernel {
  * @param entry Behind the symbol
  */
 export function overPieces(pieces: number, threads: number, entry = ""): Launch {
-  return { entry, grid: [Math.ceil(pieces / threads), 1, 1], threads, shared: 0 };
+  return { entry, grid: [Math.ceil(pieces / threads), 1, 1], threads, ...SMALL };
 }
 
 /**
@@ -67,7 +84,7 @@ export function overPieces(pieces: number, threads: number, entry = ""): Launch 
  * @param entry Behind the symbol
  */
 export function overRows(rows: number, perBlock: number, entry = ""): Launch {
-  return { entry, grid: [Math.ceil(rows / perBlock), 1, 1], threads: 32 * perBlock, shared: 0 };
+  return { entry, grid: [Math.ceil(rows / perBlock), 1, 1], threads: 32 * perBlock, ...SMALL };
 }
 
 /** Threads of a block of kernels that go over elements, and of the usual size. */
@@ -75,6 +92,43 @@ export const THREADS = {
   tunables: { threads: [64, 128, 256, 512] },
   defaults: () => ({ threads: 256 }),
 };
+
+/**
+ * The values that a lane moves at a time: 16 bytes of the widest type among a call's matrices and vectors.
+ * @param call The call
+ */
+export function groupOf({ operands }: KernelCall): 4 | 8 {
+  const wide = ({ tensor }: CallOperand) =>
+    tensor.dtype === "f32" && (tensor.shape.at(-1) ?? 0) > 1;
+  return operands.some((operand) => wide(operand) && !STATISTICS.has(operand.name)) ? 4 : 8;
+}
+
+/** A value for each row: never moved in groups. */
+const STATISTICS: ReadonlySet<string> = new Set(["inverse_rms"]);
+
+/**
+ * The largest group of float32 that an extent is a whole number of.
+ * @param extent A number of values
+ */
+export function divisor(extent: number): 1 | 2 | 4 {
+  if (extent % 4 === 0) return 4;
+  return extent % 2 === 0 ? 2 : 1;
+}
+
+/**
+ * A kernel that goes over the elements of matrices, a group for each thread.
+ * @param rows Dimension of rows
+ * @param columns Dimension of columns, a multiple of 8
+ */
+export function overElements(rows: string, columns: string): CudaKernelOptions {
+  return {
+    ...THREADS,
+    launches: (call, { threads }) => [
+      overPieces(dim(call, rows) * dim(call, columns) / groupOf(call), Number(threads)),
+    ],
+    context: (call) => ({ group: groupOf(call) }),
+  };
+}
 
 /** Rows of a block of kernels that take a warp a row. */
 export const ROWS = { tunables: { rows: [1, 2, 4, 8] }, defaults: () => ({ rows: 4 }) };

@@ -15,12 +15,14 @@ import { linear } from "./kernels/linear.ts";
 import { linearBackwardBias } from "./kernels/linear_backward_bias.ts";
 import { linearBackwardInput } from "./kernels/linear_backward_input.ts";
 import { linearBackwardWeight } from "./kernels/linear_backward_weight.ts";
+import { lion } from "./kernels/lion.ts";
 import { lmHeadLogits } from "./kernels/lm_head_logits.ts";
 import { lmHeadLoss } from "./kernels/lm_head_loss.ts";
 import { meanLoss } from "./kernels/mean_loss.ts";
 import { rmsNorm } from "./kernels/rms_norm.ts";
 import { rmsNormBackward } from "./kernels/rms_norm_backward.ts";
 import { rope } from "./kernels/rope.ts";
+import { sgd } from "./kernels/sgd.ts";
 import { swiglu } from "./kernels/swiglu.ts";
 import { swigluBackward } from "./kernels/swiglu_backward.ts";
 
@@ -46,6 +48,8 @@ const CUDA_KERNELS: readonly Kernel[] = [
   lmHeadLogits,
   globalNorm,
   adamw,
+  lion,
+  sgd,
 ];
 
 /**

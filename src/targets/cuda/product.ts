@@ -2,12 +2,13 @@
  * The common face of cuda kernels that are matrix products: tunables, what fits, the launch over tiles of the result.
  * @module
  */
-import { costText } from "../cpu/gemm_tiles.ts";
-import { traffic } from "../cpu/untuned.ts";
+import { costText, traffic } from "../calls.ts";
 import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
+import { occupancy, SM_80_LIMITS } from "./occupancy.ts";
 import { cudaKernel, type CudaKernelOptions } from "./kernel.ts";
 import {
   defaultTiles,
+  registersOf,
   sharedBytes,
   threadsOf,
   TILE_TUNABLES,
@@ -23,6 +24,8 @@ export interface ProductOptions
   readonly extents: (call: KernelCall) => { readonly m: number; readonly n: number };
   /** Bytes of shared memory beside the stages. */
   readonly extra?: (call: KernelCall, tiles: Tiles) => number;
+  /** Bytes that the kernel declares itself. */
+  readonly fixed?: (call: KernelCall, tiles: Tiles) => number;
   readonly tunables?: Kernel["tunables"];
   readonly defaults?: (call: KernelCall) => Tunables;
   /** All launches, where there are more than the product's own. */
@@ -35,7 +38,8 @@ export interface ProductOptions
  * @param options Extents of the result, launches, context
  */
 export function cudaProduct(name: string, options: ProductOptions): Kernel {
-  const { extents, extra = () => 0, launches, context, tunables, ...rest } = options;
+  const { extents, extra = () => 0, fixed = () => 0, launches, context, tunables, ...rest } =
+    options;
   return cudaKernel(name, {
     ...rest,
     tunables: { ...TILE_TUNABLES, ...tunables },
@@ -45,12 +49,22 @@ export function cudaProduct(name: string, options: ProductOptions): Kernel {
     },
     legal: (values, call) => tilesFit(values, extra(call, tilesOf(values))),
     launches(call, values) {
-      const own = overTiles(extents(call), tilesOf(values), extra(call, tilesOf(values)));
+      const own = overTiles(extents(call), tilesOf(values), {
+        extra: extra(call, tilesOf(values)),
+        fixed: fixed(call, tilesOf(values)),
+      });
       return launches?.(call, values, own) ?? [own];
     },
     context: (call, values) => ({
       cost: costOf(call),
       tiles: tilesOf(values),
+      resident: occupancy(
+        overTiles(extents(call), tilesOf(values), {
+          extra: extra(call, tilesOf(values)),
+          fixed: fixed(call, tilesOf(values)),
+        }),
+        SM_80_LIMITS,
+      ).blocks,
       ...context?.(call, values),
     }),
   });
@@ -60,18 +74,20 @@ export function cudaProduct(name: string, options: ProductOptions): Kernel {
  * A launch with a block for each tile of a result; columns vary fastest, so that neighbours share rows of A.
  * @param extents Rows and columns of the result
  * @param tiles Sizes
- * @param extra Bytes of shared memory beside the stages
+ * @param more Bytes of shared memory beside the stages: dynamic, declared
  */
 export function overTiles(
   { m, n }: { readonly m: number; readonly n: number },
   tiles: Tiles,
-  extra = 0,
+  { extra = 0, fixed = 0 }: { readonly extra?: number; readonly fixed?: number } = {},
 ): Launch {
   return {
     entry: "",
     grid: [Math.ceil(n / tiles.bn), Math.ceil(m / tiles.bm), 1],
     threads: threadsOf(tiles),
     shared: sharedBytes(tiles) + extra,
+    fixedShared: fixed,
+    registers: registersOf(tiles),
   };
 }
 

@@ -2,6 +2,7 @@
  * How matrix products are cut on a GPU (native/cuda/gemm.cuh): tunable sizes, what fits a block, and the launch they need.
  * @module
  */
+import { roundUp } from "../calls.ts";
 import type { Tunables } from "../target.ts";
 
 /** Sizes with their values; see Tiling in native/cuda/gemm.cuh. Warps: how many lie along M and along N. */
@@ -76,6 +77,23 @@ export function tilesFit(values: Tunables, extra: number): boolean {
  */
 export function sharedBytes({ bm, bn, bk, stages }: Tiles): number {
   return Math.max(stages * (bm + bn) * bk * 2, bm * bn * 2);
+}
+
+/**
+ * Registers of a thread at most: its sums, and what a product needs beside them.
+ * @param tiles Sizes
+ */
+export function registersOf(tiles: Tiles): number {
+  return roundUp(tiles.bm * tiles.bn / threadsOf(tiles) + 64, 8);
+}
+
+/**
+ * The same for attention, whose warps hold 16 rows: four bytes of each of 32 lanes are two columns of them.
+ * @param sums Columns that are summed up
+ * @param scores Columns of scores
+ */
+export function attentionRegisters(sums: number, scores: number): number {
+  return Math.min(255, roundUp((sums + scores) / 2 + 72, 8));
 }
 
 /**

@@ -4,12 +4,20 @@
  */
 import { invariant, PacacError } from "../../errors.ts";
 import type { Graph } from "../../graph/graph.ts";
-import type { Batch, Engine, ProgramInfo, StepSettings, WeightSource } from "../../train/engine.ts";
+import { decayRates } from "../../ops/adamw.ts";
+import type {
+  Batch,
+  DecodeEngine,
+  Engine,
+  ProgramInfo,
+  StepSettings,
+  WeightSource,
+} from "../../train/engine.ts";
 import { Interpreter } from "./interpret.ts";
 import { interpretedPlacement } from "./target.ts";
 
 /** Runs a graph by interpretation. */
-export class ReferenceEngine implements Engine {
+export class ReferenceEngine implements Engine, DecodeEngine {
   /** What the program is. */
   readonly info: ProgramInfo;
   readonly #graph: Graph;
@@ -59,7 +67,7 @@ export class ReferenceEngine implements Engine {
     settings: StepSettings,
   ): Promise<{ loss: number; gradNorm: number }> {
     const { loss } = await this.gradients(batches);
-    const { beta1, beta2 } = this.info.optimizer;
+    const { beta1, beta2 } = decayRates(this.info.optimizer);
     const { learningRate, weightDecay, maxGradNorm, step } = settings;
     this.#values("hyper").set([
       learningRate,
@@ -98,6 +106,12 @@ export class ReferenceEngine implements Engine {
     return Promise.resolve(
       Float32Array.from(this.#values("logits").subarray(0, rows.length * vocab)),
     );
+  }
+
+  /** Runs a phase of a program that writes text. */
+  run(phase: "prefill" | "decode"): Promise<void> {
+    this.#interpreter.run(phase);
+    return Promise.resolve();
   }
 
   /** Every tensor has its own memory, for good. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
@@ -54,9 +54,8 @@ export async function* rawBytes(
 
 async function opened(file: string): Promise<FileHandle> {
   try {
-    const handle = await open(file, "r");
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
+    // A pipe is not opened: that waits for whoever writes to it.
+    if ((await stat(file)).isFile()) return await open(file, "r");
   } catch (cause) {
     throw new PacacError("io", `Cannot read the data: ${messageOf(cause)}`, {
       place: { file },

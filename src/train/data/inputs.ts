@@ -5,36 +5,61 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PacacError } from "../../errors.ts";
+import { processEnvironment } from "../../formats/hub_cache.ts";
+import { cachedDataset, parseDatasetName } from "../../formats/hub_dataset.ts";
 import { messageOf } from "../json.ts";
 
-/** A file or folder of data. */
+/** A file or folder of data, or files of a data set. */
 export interface DataInput {
-  /** Its path. */
+  /** Its path; a data set's name with the commit that its files are of. */
   readonly path: string;
+  /** The files, where they are not the path's. */
+  readonly files?: readonly string[];
   /** Its share of an epoch's rows, in proportion to the other inputs'. */
   readonly weight?: number;
 }
 
+/** path:weight */
+const WEIGHTED = /^(.+):(\d*\.?\d+(?:e-?\d+)?)$/i;
+
 const DATA_NAME = /\.(?:jsonl?|ndjson|csv|tsv|parquet|txt|text)(?:\.(?:gz|zst))?$/i;
 
 /**
- * An input as it is written on a command line: a path, or path:weight.
+ * An input as it is written on a command line: a path, or path:weight; a data set of the hub that is in the cache as
+ * hf:owner/name:split.
  * @param text As typed
  * @param resolve Gives a path as typed its full form
- * @throws {PacacError} usage, where the weight is none
+ * @throws {PacacError} usage, where the weight is none; io and data-invalid, where a data set is not there or does not fit
  */
 export async function parseInput(
   text: string,
   resolve: (path: string) => string,
 ): Promise<DataInput> {
-  const weighted = /^(.+):(\d*\.?\d+(?:e-?\d+)?)$/i.exec(text);
+  const weighted = WEIGHTED.exec(text);
+  const isHub = text.startsWith("hf:");
+  const inputOf = (name: string) => isHub ? datasetInput(name) : { path: resolve(name) };
   // A name may end in a colon and figures.
-  if (weighted === null || await exists(resolve(text))) return { path: resolve(text) };
+  if (weighted === null || (!isHub && await exists(resolve(text)))) return inputOf(text);
   const weight = Number(weighted[2]);
-  if (weight > 0 && weight < Infinity) return { path: resolve(weighted[1]), weight };
+  if (weight > 0 && weight < Infinity) return { ...inputOf(weighted[1]), weight };
   throw new PacacError("usage", `Cannot use the weight ${weighted[2]}: it is not above 0`, {
     remedy: "write FILE:WEIGHT with a number above 0, or leave the input out",
   });
+}
+
+/**
+ * A data set's input as it is written on a command line, with the commit that its name stands for now.
+ * @param text `hf:owner/name:split`, a weight may follow
+ * @throws {PacacError} usage, io, data-invalid
+ */
+export function pinnedInput(text: string): string {
+  const [, name, weight = ""] = WEIGHTED.exec(text) ?? [undefined, text];
+  return `${datasetInput(name).path}${weight === "" ? "" : `:${weight}`}`;
+}
+
+function datasetInput(name: string): DataInput {
+  const { files, pinned } = cachedDataset(parseDatasetName(name), processEnvironment);
+  return { path: pinned, files };
 }
 
 async function exists(path: string): Promise<boolean> {

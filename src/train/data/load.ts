@@ -92,7 +92,7 @@ export async function loadData(
   options: DataOptions,
 ): Promise<LoadedData> {
   const list = typeof inputs === "string" ? [{ path: inputs }] : inputs;
-  const perInput = await Promise.all(list.map(({ path }) => listFiles(path)));
+  const perInput = await Promise.all(list.map(({ path, files }) => files ?? listFiles(path)));
   const paths = perInput.flat();
   const progress = new Turns(paths, options);
   const files = await identify(paths, progress, options);

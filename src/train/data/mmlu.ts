@@ -12,7 +12,8 @@ import { type Document, type MmluQuestion, promptAndAnswer, type ReadContext } f
 import { decodeText } from "./lines.ts";
 import { fieldValue, placeOf, type Row, textField } from "./rows.ts";
 
-const LETTERS = ["A", "B", "C", "D"];
+/** Letters of the options. */
+export const MMLU_LETTERS = ["A", "B", "C", "D"];
 
 /** Examples in the benchmark's prompt. */
 const SHOTS = 5;
@@ -36,7 +37,7 @@ export function readMmlu(row: Row, context: ReadContext): Document[] {
   let shots = shotsThatMayFit(others, context);
   for (;; shots--) {
     const prompt = mmluPrompt(question, { subject, examples: others.slice(0, shots) });
-    const document = promptAndAnswer(prompt, ` ${LETTERS[question.answer]}`, context);
+    const document = promptAndAnswer(prompt, ` ${MMLU_LETTERS[question.answer]}`, context);
     if (shots === 0 || document.ids.length <= context.seqLen) return [document];
   }
 }
@@ -68,7 +69,7 @@ function shotsThatMayFit(
 export function mmluQuestion(row: Row): MmluQuestion {
   const given = fieldValue(row, "answer");
   const text = typeof given === "number" ? `${given}` : textField(row, "answer").trim();
-  const answer = /^[0-3]$/.test(text) ? Number(text) : LETTERS.indexOf(text);
+  const answer = /^[0-3]$/.test(text) ? Number(text) : MMLU_LETTERS.indexOf(text);
   if (answer < 0) {
     throw new PacacError("data-invalid", `Cannot use the row: "${text}" is no answer`, {
       place: placeOf(row, "answer"),
@@ -82,11 +83,11 @@ function choicesOf(row: Row): string[] {
   const list = fieldValue(row, "choices");
   if (list === undefined) {
     const lettered = fieldValue(row, "A") !== undefined;
-    return LETTERS.map((letter, i) => textField(row, lettered ? letter : `choice${i}`));
+    return MMLU_LETTERS.map((letter, i) => textField(row, lettered ? letter : `choice${i}`));
   }
   const items: unknown[] = Array.isArray(list) ? list : [];
   const texts = items.filter((item) => typeof item === "string");
-  if (texts.length === LETTERS.length && items.length === texts.length) return texts;
+  if (texts.length === MMLU_LETTERS.length && items.length === texts.length) return texts;
   const state = Array.isArray(list) ? `a list of ${items.length}` : kindOf(list);
   throw new PacacError("data-invalid", `Cannot use the row: "choices" is ${state}`, {
     place: placeOf(row, "choices"),
@@ -110,11 +111,11 @@ export function mmluPrompt(
 }
 
 function answered(example: MmluQuestion): string {
-  return `${asked(example)} ${LETTERS[example.answer]}\n\n`;
+  return `${asked(example)} ${MMLU_LETTERS[example.answer]}\n\n`;
 }
 
 function asked({ question, choices }: MmluQuestion): string {
-  const lines = choices.map((choice, i) => `${LETTERS[i]}. ${choice}`);
+  const lines = choices.map((choice, i) => `${MMLU_LETTERS[i]}. ${choice}`);
   return [question, ...lines, "Answer:"].join("\n");
 }
 

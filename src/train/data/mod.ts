@@ -6,7 +6,7 @@ export { alpacaPrompt, type Instruction } from "./alpaca.ts";
 export { type Document, type MmluQuestion, TRAIN_ON, type TrainOn } from "./document.ts";
 export { DATA_FORMATS, type DataFormat, FIELD_NAMES } from "./formats.ts";
 export { type DataIdentity, type FileIdentity, requireSameData } from "./identity.ts";
-export { type DataInput, listFiles, parseInput, parseMap } from "./inputs.ts";
+export { type DataInput, listFiles, parseInput, parseMap, pinnedInput } from "./inputs.ts";
 export { PACK_STRATEGIES, type PackStrategy } from "./layout.ts";
 export { type DataOptions, type DataProgress, loadData, type LoadedData } from "./load.ts";
 export { mmluPrompt, mmluQuestion, type MmluSurroundings, mmluSurroundings } from "./mmlu.ts";

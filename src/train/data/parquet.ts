@@ -1,156 +1,144 @@
 /**
- * Rows of Parquet files, a row group at a time.
+ * Rows of Parquet files, read by a thread of their own under a watch: a damaged page that its library never comes to the end of
+ * is an error, not a program that hangs.
  * @module
  */
-import {
-  type AsyncBuffer,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-  type RowGroup,
-} from "hyparquet";
-import { compressors } from "hyparquet-compressors";
-import { parquetHeader } from "hyparquet/src/column.js";
-import { PacacError } from "../../errors.ts";
-import { readAt, withFile } from "../../formats/files.ts";
-import { isObject, messageOf } from "../json.ts";
+import { Worker } from "node:worker_threads";
+import { PacacError, type Place } from "../../errors.ts";
+import { messageOf } from "../json.ts";
 import type { ReadOptions } from "./bytes.ts";
+import type { ParquetMessage } from "./parquet_worker.ts";
 import type { RowStream } from "./rows.ts";
 
-/** A row group is in memory as a whole. */
-const MAX_GROUP_BYTES = 1024 * 1024 * 1024;
+/** What reading Parquet can be told. */
+export interface ParquetOptions extends ReadOptions {
+  /** Milliseconds without progress after which a file counts as damaged, a group's size apart. */
+  readonly patience?: number;
+}
+
+/** Far above what a page takes on a busy machine. */
+const PATIENCE_MS = 20_000;
+
+/** Far below what is unpacked on a busy machine. */
+const BYTES_PER_MS = 2000;
 
 /**
  * The rows of a file. Lines count rows, from 1.
  * @param file Its path
  * @param options Signal and progress
- * @throws {PacacError} io; data-invalid where it is damaged or cut off
+ * @throws {PacacError} io; data-invalid where it is damaged or cut off, naming the row group
  */
-export async function* parquetRows(
-  file: string,
-  { signal, onRead }: ReadOptions = {},
-): RowStream {
-  using handle = withFile(file, () => Deno.openSync(file));
-  const buffer = rangesOf(handle, onRead);
-  const metadata = await guarded(file, () => parquetMetadataAsync(buffer));
-  let row = 0;
-  for (const { begin, end, group } of groupsOf(metadata, { file, size: buffer.byteLength })) {
-    signal?.throwIfAborted();
-    await guarded(file, () => requirePages(group, buffer));
-    const rows = await guarded(
-      file,
-      () =>
-        parquetReadObjects({ file: buffer, metadata, compressors, rowStart: begin, rowEnd: end }),
-    );
-    for (const value of rows) yield { value: plainObject(value), place: { file, line: ++row } };
-  }
-}
-
-/** A file that is read by ranges; a range beyond its end is a damaged file's. */
-function rangesOf(handle: Deno.FsFile, onRead: ReadOptions["onRead"]): AsyncBuffer {
-  const { size } = handle.statSync();
-  return {
-    byteLength: size,
-    slice(begin, end = size) {
-      if (!(begin >= 0 && begin <= end && end <= size)) {
-        throw new Error(`bytes ${begin} to ${end} are asked for, and the file has ${size}`);
-      }
-      const bytes = new Uint8Array(end - begin);
-      const done = readAt(handle, bytes, { offset: begin });
-      onRead?.(done);
-      if (done === bytes.length) return bytes.buffer;
-      throw new Error("the file ends early");
-    },
-  };
-}
-
-/** Ranges of rows, a row group each, once all that they say of bytes has been found to lie in the file. */
-function groupsOf(
-  { row_groups }: FileMetaData,
-  { file, size }: { readonly file: string; readonly size: number },
-): { begin: number; end: number; group: RowGroup }[] {
-  const within = (bytes: unknown, limit: number) => Number(bytes) >= 0 && Number(bytes) <= limit;
-  let begin = 0;
-  return row_groups.map((group, i) => {
-    const rows = Number(group.num_rows);
-    // Every row takes a bit at least; a number that is made up would take for ever.
-    const sound = within(rows, 8 * Number(group.total_byte_size)) &&
-      within(group.total_byte_size, MAX_GROUP_BYTES) &&
-      group.columns.every(({ meta_data: column }) =>
-        within(column?.data_page_offset, size) && within(column?.total_compressed_size, size) &&
-        within(column?.total_uncompressed_size, MAX_GROUP_BYTES) &&
-        within(column?.dictionary_page_offset ?? 0, size)
-      );
-    if (!sound) {
-      throw new PacacError("data-invalid", `Cannot read Parquet: row group ${i} is not sound`, {
-        place: { file },
-        remedy: `write groups of at most ${MAX_GROUP_BYTES} bytes, or fetch the file again`,
-      });
-    }
-    const range = { begin, end: begin + rows, group };
-    begin += rows;
-    return range;
-  });
-}
-
-/** Values of a page, nulls among them. */
-const MAX_VALUES = 1 << 24;
-
-/** Walks the headers of a group's pages: hyparquet goes round for ever where a page does not say its size. */
-async function requirePages({ columns }: RowGroup, buffer: AsyncBuffer): Promise<void> {
-  for (const { meta_data: column } of columns) {
-    if (column === undefined) throw new Error("a column has no description");
-    const begin = Number(column.dictionary_page_offset ?? column.data_page_offset);
-    const bytes = await buffer.slice(begin, begin + Number(column.total_compressed_size));
-    const reader = { view: new DataView(bytes), offset: 0 };
-    while (reader.offset < bytes.byteLength - 1) {
-      const header = parquetHeader(reader);
-      const { compressed_page_size: size, uncompressed_page_size: whole } = header;
-      const { num_values: values } = header.data_page_header ?? header.data_page_header_v2 ??
-        header.dictionary_page_header ?? { num_values: Number.NaN };
-      const sound = size >= 0 && reader.offset + size <= bytes.byteLength &&
-        whole >= 0 && whole <= MAX_GROUP_BYTES && values >= 0 && values <= MAX_VALUES;
-      if (!sound) throw new Error("a page is not sound");
-      reader.offset += size;
-    }
-  }
-}
-
-/** Whatever hyparquet throws is about the file, also what it leaves behind in promises that nobody waits for. */
-async function guarded<T>(file: string, step: () => Promise<T>): Promise<T> {
-  const ignore = (event: PromiseRejectionEvent) => {
-    const { reason } = event;
-    if (reason instanceof Error && /hyparquet/.test(reason.stack ?? "")) event.preventDefault();
-  };
-  globalThis.addEventListener("unhandledrejection", ignore);
+export async function* parquetRows(file: string, options: ParquetOptions = {}): RowStream {
+  const reader = new Reader(file, options);
   try {
-    return await step();
-  } catch (cause) {
-    // Reads are synchronous: what fails beside this fails before the next turn.
-    await new Promise((resume) => setTimeout(resume));
-    throw new PacacError("data-invalid", `Cannot read Parquet: ${messageOf(cause)}`, {
-      place: { file },
-      remedy: "fetch the file again",
-      cause,
-    });
+    let line = 0;
+    for (let rows = await reader.next(); rows !== undefined; rows = await reader.next()) {
+      for (const value of rows) yield { value, place: { file, line: ++line } };
+    }
   } finally {
-    globalThis.removeEventListener("unhandledrejection", ignore);
+    await reader.end();
   }
 }
 
-function plainObject(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)]));
-}
+type Rows = Extract<ParquetMessage, { kind: "rows" }>["rows"];
 
-/** A value as JSON has it: templates write rows' values out. */
-function plain(value: unknown): unknown {
-  if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : `${value}`;
+/** The thread, and the watch over it. */
+class Reader {
+  readonly #file: string;
+  readonly #options: ParquetOptions;
+  readonly #worker: Worker;
+  readonly #messages: ParquetMessage[] = [];
+  #wake = Promise.withResolvers<void>();
+  #group: number | undefined;
+  #groupBytes = 0;
+  /** Until the thread says something, it is starting, which depends on the machine alone. */
+  #isStarted = false;
+
+  constructor(file: string, options: ParquetOptions) {
+    this.#file = file;
+    this.#options = options;
+    this.#worker = new Worker(new URL("./parquet_worker.ts", import.meta.url), {
+      workerData: file,
+    });
+    this.#worker.on("message", (message: ParquetMessage) => this.#take(message));
+    this.#worker.on("error", (error) => {
+      const { code, ...what } = this.#damaged(messageOf(error));
+      this.#take({ kind: "fault", code, ...what });
+    });
   }
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
-  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number>);
-  if (Array.isArray(value)) return value.map(plain);
-  return isObject(value) ? plainObject(value) : value;
+
+  /** Rows of the next piece; nothing at the end. */
+  async next(): Promise<Rows | undefined> {
+    const { signal, onRead } = this.#options;
+    this.#worker.postMessage("next");
+    for (;;) {
+      const message = this.#messages.shift() ?? await this.#arrival();
+      signal?.throwIfAborted();
+      this.#isStarted = true;
+      switch (message.kind) {
+        case "read":
+          onRead?.(message.bytes);
+          break;
+        case "group":
+          this.#group = message.group;
+          this.#groupBytes = message.bytes;
+          break;
+        case "rows":
+          return message.rows;
+        case "fault": {
+          const { code, message: text, place, remedy } = message;
+          throw new PacacError(code, text, { place, remedy });
+        }
+        case "end":
+          return undefined;
+      }
+    }
+  }
+
+  /** Ends the thread, whatever it does. */
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #take(message: ParquetMessage): void {
+    this.#messages.push(message);
+    this.#wake.resolve();
+  }
+
+  async #arrival(): Promise<ParquetMessage> {
+    const { signal, patience = PATIENCE_MS } = this.#options;
+    const limit = this.#isStarted ? patience + this.#groupBytes / BYTES_PER_MS : PATIENCE_MS * 3;
+    // Nothing waits at this moment: what woke before was taken already.
+    this.#wake = Promise.withResolvers<void>();
+    const stop = () => this.#wake.resolve();
+    signal?.addEventListener("abort", stop, { once: true });
+    const timer = setTimeout(stop, limit);
+    try {
+      await this.#wake.promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
+    signal?.throwIfAborted();
+    const message = this.#messages.shift();
+    if (message !== undefined) return message;
+    const seconds = Math.round(limit / 1000);
+    const { code, message: text, ...detail } = this.#damaged(`no progress in ${seconds} s`);
+    throw new PacacError(code, text, detail);
+  }
+
+  #damaged(state: string): {
+    code: "data-invalid";
+    message: string;
+    place: Place;
+    remedy: string;
+  } {
+    const group = this.#group === undefined ? {} : { field: `row group ${this.#group}` };
+    return {
+      code: "data-invalid",
+      message: `Cannot read Parquet: ${state}`,
+      place: { file: this.#file, ...group },
+      remedy: "the file is damaged: fetch it again",
+    };
+  }
 }

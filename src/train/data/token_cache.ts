@@ -8,7 +8,7 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
-import { writeAll } from "../../formats/atomic.ts";
+import { finishPublishing, writeAll } from "../../formats/atomic.ts";
 import { fileSize, join, readAt, withFile } from "../../formats/files.ts";
 import { isObject, type JsonObject } from "../json.ts";
 import {
@@ -102,11 +102,7 @@ export class CacheWriter {
     this.#flush();
     withFile(this.#path, () => {
       writeAll(this.#file, this.#hash.digest());
-      this.#file.syncSync();
-      this.#file.close();
-      Deno.renameSync(this.#temporary, this.#path);
-      using folder = Deno.openSync(this.#path.slice(0, this.#path.lastIndexOf("/")));
-      folder.syncSync();
+      finishPublishing(this.#file, { temporary: this.#temporary, path: this.#path });
     }, "Cannot write");
     return new TokenStore(index, new FileTokens(this.#path, { offset: HEAD_BYTES, count }));
   }

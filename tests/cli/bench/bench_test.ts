@@ -5,12 +5,13 @@
 import assert from "node:assert/strict";
 import { chromeTrace } from "../../../src/cli/bench/chrome_trace.ts";
 import type { KernelTime, Measured } from "../../../src/cli/bench/measure.ts";
-import { median } from "../../../src/cli/bench/measure.ts";
-import { bestOf, peaksText, profileTable, rooflineOf } from "../../../src/cli/bench/roofline.ts";
+import { bestOf, peaksText, profileTable } from "../../../src/cli/bench/roofline.ts";
 import { type Point, scalingPlot, scalingTable } from "../../../src/cli/bench/scaling.ts";
 import { VARIATIONS, variationTable } from "../../../src/cli/bench/variations.ts";
 import { madeUpBatch } from "../../../src/cli/bench/workload.ts";
 import { programInfo } from "../../../src/emit/info.ts";
+import { median } from "../../../src/report/numbers.ts";
+import { rooflineOf } from "../../../src/report/roofline.ts";
 import { runPasses, smallSpec, TINY } from "../../support/small_model.ts";
 
 const OPTIONS = { config: TINY, batch: 2, seqLen: 12, storage: "f32" } as const;
@@ -44,6 +45,14 @@ Deno.test("made-up batches: documents and the supervised end of each", () => {
   assert.deepEqual(supervised.slice(0, 6), [false, false, false, false, true, true]);
   assert.equal(supervised.filter(Boolean).length, supervised.length / 3);
   assert.notDeepEqual(madeUpBatch(INFO, { number: 1 }).inputIds, whole.inputIds);
+  const padded = madeUpBatch(INFO, { documentTokens: 6, filled: 6 });
+  assert.deepEqual([...padded.segmentIds.slice(0, 8)], [0, 0, 0, 0, 0, 0, -1, -1]);
+  assert.deepEqual([...padded.labels].map((label) => label >= 0).slice(4, 8), [
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 Deno.test("roofline: the nearer bound, and the share of it that was reached", () => {

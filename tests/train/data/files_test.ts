@@ -1,14 +1,16 @@
 /** Containers, compression and detection, by real files, hostile ones among them. */
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
+import { join } from "node:path";
 import { detectKind, rowsOf } from "../../../src/train/data/detect.ts";
 import { jsonArray } from "../../../src/train/data/json_array.ts";
 import { jsonLines, textSections } from "../../../src/train/data/lines.ts";
 import { csvRows } from "../../../src/train/data/csv.ts";
 import { MAX_ROW_BYTES, type RowStream } from "../../../src/train/data/rows.ts";
-import type { PacacError } from "../../../src/errors.ts";
-import { fileOf } from "./support.ts";
+import { parquetRows } from "../../../src/train/data/parquet.ts";
+import { PacacError } from "../../../src/errors.ts";
+import { fileOf, filesIn } from "./support.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -273,3 +275,62 @@ Deno.test("a file that is none, and a folder for a file, are errors of the syste
   await rejects(detectKind("/nowhere/at/all"), { code: "io" });
   await rejects(detectKind("/"), { code: "io" });
 });
+
+Deno.test("Parquet with a byte that is another one is rows or an error, within seconds", async () => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  let state = seed;
+  const random = (below: number) => (state = (state * 48271 + 1) % 2147483647) % below;
+  const folder = await filesIn({});
+  const trials = Array.from({ length: 48 }, (_, i) => i);
+  let damaged = 0;
+  const trial = async (number: number) => {
+    const changed = parquet.slice();
+    for (let flips = 1 + random(2); flips > 0; flips--) {
+      changed[random(changed.length)] ^= 1 << random(8);
+    }
+    const file = join(folder, `${number}.parquet`);
+    Deno.writeFileSync(file, changed);
+    const began = performance.now();
+    try {
+      for await (const _ of parquetRows(file, { patience: 700 })) { /* to the end */ }
+    } catch (error) {
+      damaged++;
+      ok(error instanceof PacacError && error.code === "data-invalid", `${error}, seed ${seed}`);
+      equal(error.place.file, file);
+      match(error.format(), /Cannot read Parquet: .*\n {2}help: /s);
+    }
+    const seconds = (performance.now() - began) / 1000;
+    ok(seconds < 30, `${seconds} s, seed ${seed}`);
+  };
+  while (trials.length > 0) await Promise.all(trials.splice(0, 4).map(trial));
+  ok(damaged > 5, `${damaged} were found, seed ${seed}`);
+});
+
+Deno.test("Parquet: a page that its library goes round in for ever is told with file and row group", async () => {
+  const changed = parquet.slice();
+  changed[120] ^= 4;
+  const file = await fileOf("a.parquet", changed);
+  const began = performance.now();
+  const read = async () => {
+    for await (const _ of parquetRows(file, { patience: 1000 })) { /* never the end */ }
+  };
+  await rejects(read(), (error) => {
+    ok(error instanceof PacacError);
+    match(error.format(), /a\.parquet \(row group 0\): Cannot read Parquet: no progress in 1 s/);
+    return true;
+  });
+  ok(performance.now() - began < 30_000);
+});
+
+Deno.test("Parquet: Ctrl-C ends the reading at once, and the thread", async () => {
+  const file = await fileOf("a.parquet", parquet);
+  const stop = new AbortController();
+  const rows = parquetRows(file, { signal: stop.signal });
+  await rows.next();
+  stop.abort();
+  await rejects(readAllOf(rows), { name: "AbortError" });
+});
+
+async function readAllOf(rows: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of rows) { /* to the end */ }
+}

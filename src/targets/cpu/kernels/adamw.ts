@@ -5,7 +5,8 @@
  */
 import { num } from "../../../ops/access.ts";
 import type { Kernel } from "../../target.ts";
-import { floatLiteral, untuned } from "../untuned.ts";
+import { untuned } from "../untuned.ts";
+import { floatLiteral } from "../../calls.ts";
 
 /** One AdamW step, in place. */
 export const adamw: Kernel = untuned("adamw", {

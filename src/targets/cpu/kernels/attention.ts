@@ -5,7 +5,7 @@
 import { num } from "../../../ops/access.ts";
 import { byRoofline } from "../../roofline.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
-import { traffic, workOf } from "../untuned.ts";
+import { traffic, workOf } from "../../calls.ts";
 
 /** Tunable parameters of both attention passes: tile extents, and sums of rows × vectors in registers. */
 export const ATTENTION_TUNABLES = {

@@ -5,7 +5,7 @@
 import { num } from "../../../ops/access.ts";
 import { byRoofline } from "../../roofline.ts";
 import type { Kernel } from "../../target.ts";
-import { traffic } from "../untuned.ts";
+import { traffic } from "../../calls.ts";
 import {
   ATTENTION_TUNABLES,
   attentionContext,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Kernel, KernelCall } from "../../target.ts";
-import { dim, untuned } from "../untuned.ts";
+import { untuned } from "../untuned.ts";
+import { dim } from "../../calls.ts";
 
 const BLOCK = 1 << 14;
 const blocksOf = (call: KernelCall) => Math.ceil(dim(call, "P") / BLOCK);

@@ -2,7 +2,8 @@
  * linear_backward_bias: the gradient of a bias, the sum of dy over tokens.
  * @module
  */
-import { costText, dimOf, operandBytes } from "../gemm_tiles.ts";
+import { dimOf, operandBytes } from "../gemm_tiles.ts";
+import { costText } from "../../calls.ts";
 import { byRoofline } from "../../roofline.ts";
 import type { Kernel, KernelCall } from "../../target.ts";
 

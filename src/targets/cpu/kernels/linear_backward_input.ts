@@ -6,7 +6,8 @@
  * @module
  */
 import type { Kernel, KernelCall, Member } from "../../target.ts";
-import { dimOf, operandOf } from "../gemm_tiles.ts";
+import { dimOf } from "../gemm_tiles.ts";
+import { operandOf } from "../../calls.ts";
 import { productKernel } from "../product_kernel.ts";
 
 /** dx[T,K] = Σ_i dy_i[T,O_i] We_i + residual. */
@@ -20,6 +21,11 @@ export const linearBackwardInput: Kernel = productKernel("linear_backward_input"
     k: Math.max(...widths(call)),
     whole: operandOf(call, "dx")?.dtype === "bf16",
   }),
+  // PaCA's columns are added to the sums that rest in dx.
+  paired: (call) =>
+    operandOf(call, "dx")?.dtype === "f32"
+      ? { m: dimOf(call, "T"), n: dimOf(call, "K"), k: Math.max(...widths(call)) }
+      : undefined,
   flops: (call) => 2 * dimOf(call, "T") * dimOf(call, "K") * widths(call).reduce((a, b) => a + b),
   context: (call) => ({
     members: call.members.map((member, at) => memberContext(call, { member, at })),

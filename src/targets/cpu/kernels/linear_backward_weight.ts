@@ -4,7 +4,8 @@
  * @module
  */
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
-import { dimOf, type Product, roundUp, type Tiles, tilesOf } from "../gemm_tiles.ts";
+import { dimOf, type Product, type Tiles, tilesOf } from "../gemm_tiles.ts";
+import { roundUp } from "../../calls.ts";
 import { productKernel } from "../product_kernel.ts";
 
 const product = productKernel("linear_backward_weight", {

@@ -3,18 +3,17 @@
  * @module
  */
 import {
-  costText,
   defaultTiles,
   dimOf,
   operandBytes,
-  operandOf,
-  roundUp,
+  takesPairs,
   TILE_TUNABLES,
   type Tiles,
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
-import { predictProduct } from "../predict.ts";
+import { costText, operandOf, roundUp } from "../../calls.ts";
+import { predictSteps } from "../product_kernel.ts";
 import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
@@ -38,7 +37,7 @@ export const lmHeadLoss: Kernel = {
    */
   defaults: (call, isa) => ({
     ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
-    kc: 512,
+    kc: takesPairs(call, isa) ? 1024 : 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
@@ -56,7 +55,8 @@ export const lmHeadLoss: Kernel = {
   context(call, values, isa) {
     const { flops, bytes } = traffic(call);
     const layout = layoutOf(call, values, isa);
-    return { ...layout, trained: "dweight" in layout, cost: costText(flops, bytes) };
+    const pairs = takesPairs(call, isa);
+    return { ...layout, pairs, trained: "dweight" in layout, cost: costText(flops, bytes) };
   },
 };
 
@@ -83,8 +83,9 @@ function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
   const lines = Math.ceil(V / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const { logits_kc, logits_mc: mc, logits_nc: nc } = values;
-  const logits = tilesOf({ m: rows, n: V, k: D }, { ...values, kc: logits_kc, mc, nc }, isa);
-  const dx = tilesOf({ m: rows, n: D, k: V }, values, isa);
+  const pairs = takesPairs(call, isa);
+  const logits = tilesOf({ m: rows, n: V, k: D, pairs }, { ...values, kc: logits_kc, mc, nc }, isa);
+  const dx = tilesOf({ m: rows, n: D, k: V, pairs }, values, isa);
   const trained = operandOf(call, "dweight") === undefined
     ? {}
     : { dweight: tilesOf({ m: V, n: D, k: rows }, values, isa) };
@@ -111,9 +112,10 @@ function predict(
   const { rows, logits, dx, dweight } = layoutOf(call, values, isa);
   const bytes = operandBytes(call) * rows / T + 2 * 4 * rows * V;
   const at = { isa, machine, bytes };
-  const chunk = predictProduct({ m: rows, n: V, k: D }, logits, at) +
-    predictProduct({ m: rows, n: D, k: V }, dx, at) +
-    (dweight === undefined ? 0 : predictProduct({ m: V, n: D, k: rows }, dweight, at));
+  const pairs = takesPairs(call, isa);
+  const chunk = predictSteps({ m: rows, n: V, k: D, pairs }, logits, at) +
+    predictSteps({ m: rows, n: D, k: V, pairs }, dx, at) +
+    (dweight === undefined ? 0 : predictSteps({ m: V, n: D, k: rows }, dweight, at));
   return Math.ceil(T / rows) * chunk;
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Kernel, KernelCall } from "../../target.ts";
-import { dim, untuned } from "../untuned.ts";
+import { untuned } from "../untuned.ts";
+import { dim } from "../../calls.ts";
 
 const MAX_BLOCKS = 64;
 

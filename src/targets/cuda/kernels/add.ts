@@ -1,14 +1,8 @@
 /**
- * The sum of two tensors, where no other kernel took it over; eight elements a thread.
+ * The sum of two tensors, where no other kernel took it over.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
+import { cudaKernel, overElements } from "../kernel.ts";
 
 /** y = a + b. */
-export const add = cudaKernel("add", {
-  ...THREADS,
-  launches: (call, { threads }) => [
-    overPieces(dim(call, "T") * dim(call, "D") / 8, Number(threads)),
-  ],
-});
+export const add = cudaKernel("add", overElements("T", "D"));

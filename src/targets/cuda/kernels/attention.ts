@@ -3,11 +3,11 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { cudaKernel } from "../kernel.ts";
 import { costOf } from "../product.ts";
-import { headWidth, SHARED_LIMIT } from "../tiles.ts";
+import { attentionRegisters, headWidth, SHARED_LIMIT } from "../tiles.ts";
 
 /** Two blocks of keys and values, and the queries. */
 const shared = (call: KernelCall, queries: number, keys: number) =>
@@ -26,6 +26,8 @@ export const attention = cudaKernel("attention", {
       grid: [blocks, num(call.attributes, "heads"), dim(call, "T") / seqLen],
       threads: 2 * Number(queries),
       shared: shared(call, Number(queries), Number(keys)),
+      fixedShared: 0,
+      registers: attentionRegisters(headWidth(num(call.attributes, "head_dim")), Number(keys)),
     }];
   },
   context: (call) => ({ cost: costOf(call) }),

@@ -3,14 +3,14 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall, Tunables } from "../../target.ts";
-import { cudaKernel, overRows } from "../kernel.ts";
+import { cudaKernel, divisor, overPieces } from "../kernel.ts";
 import { costOf } from "../product.ts";
-import { headWidth, SHARED_LIMIT } from "../tiles.ts";
+import { attentionRegisters, headWidth, SHARED_LIMIT } from "../tiles.ts";
 
 /** Rows of a block of the first launch. */
-const ROWS = 4;
+const ROWS = 32;
 
 /** Two tiles that stay, two that pass by. */
 const shared = (call: KernelCall, side: number, step: number) =>
@@ -29,12 +29,15 @@ export const attentionBackward = cudaKernel("attention_backward", {
   workspace: (call) => 4 * dim(call, "T") * num(call.attributes, "heads"),
   launches(call, values) {
     return [
-      overRows(dim(call, "T") * num(call.attributes, "heads"), ROWS, "_delta"),
+      overPieces(4 * dim(call, "T") * num(call.attributes, "heads"), 4 * ROWS, "_delta"),
       overBlocks(call, { entry: "_keys", side: "keys", heads: "kv_heads", values }),
       overBlocks(call, { entry: "", side: "queries", heads: "heads", values }),
     ];
   },
-  context: (call) => ({ cost: costOf(call), rows: ROWS }),
+  context(call) {
+    const headDim = num(call.attributes, "head_dim");
+    return { cost: costOf(call), rows: ROWS, group: headDim % 8 === 0 ? 8 : divisor(headDim) };
+  },
 });
 
 function overBlocks(
@@ -53,5 +56,15 @@ function overBlocks(
     num(call.attributes, heads),
     dim(call, "T") / seqLen,
   ] as const;
-  return { entry, grid, threads: 2 * size, shared: shared(call, size, Number(values.step)) };
+  const step = Number(values.step);
+  const width = headWidth(num(call.attributes, "head_dim"));
+  return {
+    entry,
+    grid,
+    threads: 2 * size,
+    shared: shared(call, size, step),
+    fixedShared: side === "keys" ? 12 * step : 0,
+    // dk and dv, or dq; p and ds.
+    registers: attentionRegisters(side === "keys" ? 2 * width : width, 2 * step),
+  };
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaKernel, overPieces } from "../kernel.ts";
 
 /** start, position and target of each token. */

@@ -1,13 +1,15 @@
 /**
- * The gradient of the embedding table; a thread owns a column, so that sums have one order.
+ * The gradient of the embedding table; a block takes a token, the first of an id all of that id, so that sums have one order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { cudaKernel, overPieces } from "../kernel.ts";
+import { dim } from "../../calls.ts";
+import { cudaKernel, groupOf, SMALL, THREADS } from "../kernel.ts";
 
 /** dweight[ids[t]] += dy[t]. */
 export const embedBackward = cudaKernel("embed_backward", {
-  tunables: { threads: [32, 64, 128] },
-  defaults: () => ({ threads: 32 }),
-  launches: (call, { threads }) => [overPieces(dim(call, "D"), Number(threads))],
+  ...THREADS,
+  launches: (call, { threads }) => [
+    { entry: "", grid: [dim(call, "T"), 1, 1], threads: Number(threads), ...SMALL },
+  ],
+  context: (call) => ({ group: groupOf(call) }),
 });

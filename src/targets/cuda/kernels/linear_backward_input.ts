@@ -2,7 +2,7 @@
  * dx = dy W (+ residual); of a PaCA linear a first launch makes p = scale dy D, which is added in PaCA's columns.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
 import { overTiles } from "../product.ts";
 import { cudaProduct } from "../product.ts";
@@ -17,6 +17,7 @@ export const linearBackwardInput = cudaProduct("linear_backward_input", {
   roots: ["linear_backward_input", "paca_linear_backward_input"],
   epilogue: [["add"]],
   extents: (call) => ({ m: dim(call, "T"), n: dim(call, "K") }),
+  fixed: (call, { bn }) => isPaca(call) ? 2 * bn : 0,
   workspace: (call) => isPaca(call) ? 4 * dim(call, "T") * dim(call, "R") : 0,
   launches(call, _values, own) {
     if (!isPaca(call)) return [own];

@@ -2,8 +2,7 @@
  * dD += scale dyᵀ x_p, or dW += dyᵀ x: split over tokens where the result is small, the splits added in order.
  * @module
  */
-import { roundUp } from "../../cpu/gemm_tiles.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim, roundUp } from "../../calls.ts";
 import type { KernelCall, Tunables } from "../../target.ts";
 import { overPieces } from "../kernel.ts";
 import { cudaProduct } from "../product.ts";
@@ -33,7 +32,7 @@ export const linearBackwardWeight = cudaProduct("linear_backward_weight", {
     const [x, y] = own.grid;
     return [
       { ...own, grid: [x, y, splitsOf(call, values).splits] },
-      overPieces(dim(call, "O") * columnsOf(call), THREADS, "_total"),
+      overPieces(dim(call, "O") * columnsOf(call) / 4, THREADS, "_total"),
     ];
   },
   context: (call, values) => ({

@@ -2,7 +2,7 @@
  * Logits of some rows, for evaluation and generation.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
+import { dim } from "../../calls.ts";
 import { cudaProduct } from "../product.ts";
 
 /** logits[c] = x[rows[c]] Wᵀ. */

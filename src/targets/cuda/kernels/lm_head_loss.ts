@@ -2,9 +2,9 @@
  * The head with its loss: tokens with a target are listed, then taken through logits, softmax and dx some rows at a time.
  * @module
  */
-import { operandOf, roundUp } from "../../cpu/gemm_tiles.ts";
-import { dim } from "../../cpu/untuned.ts";
+import { dim, operandOf, roundUp } from "../../calls.ts";
 import type { KernelCall, Launch, Tunables } from "../../target.ts";
+import { SMALL } from "../kernel.ts";
 import { cudaProduct, overTiles } from "../product.ts";
 import { tilesOf } from "../tiles.ts";
 
@@ -27,10 +27,10 @@ export const lmHeadLoss = cudaProduct("lm_head_loss", {
     const [T, D, V] = [dim(call, "T"), dim(call, "D"), dim(call, "V")];
     const rows = rowsOf(call, values);
     const tiles = tilesOf(values);
-    const softmax = { grid: [rows, 1, 1] as const, threads: SOFTMAX_THREADS, shared: 0 };
+    const softmax = { grid: [rows, 1, 1] as const, threads: SOFTMAX_THREADS, ...SMALL };
     const once: Launch[] = [
-      { entry: "_list", grid: [1, 1, 1], threads: 32, shared: 0, part: 0 },
-      { entry: "_rest", grid: [T, 1, 1], threads: 32, shared: 0, part: 0 },
+      { entry: "_list", grid: [1, 1, 1], threads: 32, ...SMALL, part: 0 },
+      { entry: "_rest", grid: [T, 1, 1], threads: 32, ...SMALL, part: 0 },
     ];
     const parts = Array.from({ length: Math.ceil(T / rows) }, (_, part): Launch[] => [
       { ...overTiles({ m: rows, n: V }, tiles), entry: "_logits", part },

@@ -2,10 +2,9 @@
  * The norm's gradient; a warp takes a row. A trained weight's gradient is summed over blocks of tokens, and these in order.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { operandOf } from "../../cpu/gemm_tiles.ts";
+import { dim, operandOf } from "../../calls.ts";
 import type { KernelCall } from "../../target.ts";
-import { cudaKernel, overRows, ROWS } from "../kernel.ts";
+import { cudaKernel, groupOf, overRows, ROWS, SMALL } from "../kernel.ts";
 
 const BLOCK_TOKENS = 64;
 const THREADS = 128;
@@ -22,12 +21,12 @@ export const rmsNormBackward = cudaKernel("rms_norm_backward", {
     const across = Math.ceil(dim(call, "D") / THREADS);
     const own = [overRows(dim(call, "T"), Number(rows))];
     if (!trained(call)) return own;
-    const at = { threads: THREADS, shared: 0 };
+    const at = { threads: THREADS, ...SMALL };
     return [
       ...own,
       { entry: "_sums", grid: [across, blocksOf(call), 1], ...at },
       { entry: "_total", grid: [across, 1, 1], ...at },
     ];
   },
-  context: (call) => ({ blockTokens: BLOCK_TOKENS, blocks: blocksOf(call) }),
+  context: (call) => ({ group: groupOf(call), blockTokens: BLOCK_TOKENS, blocks: blocksOf(call) }),
 });

@@ -1,14 +1,8 @@
 /**
- * The gated activation of the feed-forward block; eight elements a thread.
+ * The gated activation of the feed-forward block.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
+import { cudaKernel, overElements } from "../kernel.ts";
 
 /** y = gate · sigmoid(gate) · up. */
-export const swiglu = cudaKernel("swiglu", {
-  ...THREADS,
-  launches: (call, { threads }) => [
-    overPieces(dim(call, "T") * dim(call, "F") / 8, Number(threads)),
-  ],
-});
+export const swiglu = cudaKernel("swiglu", overElements("T", "F"));

@@ -1,14 +1,8 @@
 /**
- * Gradients of the gated activation; eight elements a thread.
+ * Gradients of the gated activation.
  * @module
  */
-import { dim } from "../../cpu/untuned.ts";
-import { cudaKernel, overPieces, THREADS } from "../kernel.ts";
+import { cudaKernel, overElements } from "../kernel.ts";
 
 /** dgate and dup from dy, gate and up. */
-export const swigluBackward = cudaKernel("swiglu_backward", {
-  ...THREADS,
-  launches: (call, { threads }) => [
-    overPieces(dim(call, "T") * dim(call, "F") / 8, Number(threads)),
-  ],
-});
+export const swigluBackward = cudaKernel("swiglu_backward", overElements("T", "F"));

@@ -1,0 +1,210 @@
+// Operands of a matrix product (gemm.hpp) as pairs of bf16, for processors that multiply and add two of them in one step.
+//
+// A packed float holds the values of k and k + 1 for an even k, the first in its lower half; an odd last k has a zero beside it.
+// A, float32 or bf16, is rounded to bf16 while it is packed; W is bf16 already; sums are float32.
+//
+// A bf16 column of W is too coarse for small updates, so PaCA's columns are not patched. Forward, the contraction gets `rank`
+// more steps: y = [x | x_p] [W | scale D]ᵀ. Backward, a product of its own adds scale dy D to the columns of dx. D is rounded by itself.
+#pragma once
+#include "cpu/gemm_visit.hpp"
+
+namespace pacac {
+
+/// to[i] = from[i] as bf16, i < n.
+inline void round_row(bf16* to, const float* from, std::int64_t n) {
+  std::int64_t i = 0;
+  for (; i + Vec::lanes <= n; i += Vec::lanes) store_operands(to + i, load(from + i));
+  if (i < n) store_partial(to + i, load_partial(from + i, static_cast<int>(n - i)), static_cast<int>(n - i));
+}
+inline void round_row(bf16* to, const bf16* from, std::int64_t n) {
+  std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(bf16));
+}
+
+/// Where the further steps of an extended contraction begin: behind K, at a pair's first.
+constexpr std::int64_t extension_of(std::int64_t K) { return (K + 1) / 2 * 2; }
+
+/// How many of the steps [k, k + deep) lie below `end`.
+inline std::int64_t steps_below(std::int64_t end, std::int64_t k, std::int64_t deep) {
+  return end <= k ? 0 : smaller(end - k, deep);
+}
+
+/// The contraction ends at K.
+struct NoExtension {
+  template <class E>
+  void row(bf16*, const E*, std::int64_t, std::int64_t) const {}
+  template <int NV>
+  void panel(float*, std::int64_t, std::int64_t, std::int64_t, std::int64_t) const {}
+};
+
+/// Of A: step extension_of(K) + j holds from[index[j]], j < rank.
+template <std::int64_t K, std::int64_t rank>
+struct ChosenColumns {
+  const std::int32_t* index;
+  template <class E>
+  void row(bf16* to, const E* from, std::int64_t k, std::int64_t deep) const {
+    constexpr std::int64_t first = extension_of(K);
+    for (std::int64_t step = k < first ? first : k; step < k + deep; step++) {
+      to[step - k] = round_to<bf16>(to_float(from[index[step - first]]));
+    }
+  }
+};
+
+/// A[m,k] = from[row(m) * stride + k] for k < K, then the extension. `rows`: row(m) = rows[m]; none: row(m) = m.
+template <class T, std::int64_t K, std::int64_t stride, class E, class Extension = NoExtension>
+struct RowsPaired {
+  const E* from;
+  const std::int32_t* rows = nullptr;
+  Extension extension{};
+  static constexpr std::int64_t kRowStep = T::steps(T::KC) + kRowPadding, kStep = 1;
+  static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * kRowStep; }
+  [[gnu::noinline]] const float* block(float* to, std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep) const {
+    const std::int64_t own = steps_below(K, k, deep);
+    for (std::int64_t i = 0; i < high; i++) {
+      const E* const source = from + (rows == nullptr ? m + i : rows[m + i]) * stride;
+      bf16* const row = reinterpret_cast<bf16*>(to + i * kRowStep);
+      if (own > 0) round_row(row, source + k, own);
+      if (own % 2 != 0) row[own] = bf16{0};
+      extension.row(row, source, k, deep);
+      if (deep % 2 != 0) row[deep] = bf16{0};
+    }
+    return to;
+  }
+};
+
+/// The rows of a row-major matrix as A.
+template <class T, std::int64_t stride, class E>
+RowsPaired<T, stride, stride, E> paired_rows_of(const E* from) {
+  return {from};
+}
+
+/// Of B: step extension_of(K) + j holds scale * delta[n,j], delta [O, rank].
+template <std::int64_t K, std::int64_t rank>
+struct DeltaColumns {
+  const float* delta;
+  float scale;
+  template <int NV>
+  void panel(float* to, std::int64_t k, std::int64_t deep, std::int64_t n, std::int64_t wide) const {
+    constexpr std::int64_t first = extension_of(K), NR = NV * Vec::lanes;
+    for (std::int64_t step = k < first ? first : k; step < k + deep; step += 2) {
+      float* const line = to + (step - k) / 2 * NR;
+      for (int v = 0; v < NV; v++) store(line + v * Vec::lanes, zero());
+      bf16* const pairs = reinterpret_cast<bf16*>(line);
+      const float* const column = delta + n * rank + (step - first);
+      const bool both = step + 1 < first + rank;
+      for (std::int64_t i = 0; i < wide; i++) {
+        pairs[2 * i] = round_to<bf16>(scale * column[i * rank]);
+        if (both) pairs[2 * i + 1] = round_to<bf16>(scale * column[i * rank + 1]);
+      }
+    }
+  }
+};
+
+/// B[k,n] = from[n * K + k] for k < K, then the extension. Pairs stay together while they are transposed.
+template <std::int64_t K, class Extension = NoExtension>
+struct TransposedPairs {
+  const bf16* from;
+  Extension extension{};
+  template <int NV>
+  [[gnu::noinline]] void pack(float* panel, std::int64_t k, std::int64_t deep, std::int64_t n, std::int64_t wide) const {
+    constexpr int L = Vec::lanes, NR = NV * L;
+    const std::int64_t own = steps_below(K, k, deep);
+    for (int v = 0; v < NV; v++) {
+      const std::int64_t left = wide - v * L;
+      const int rows = left >= L ? L : left > 0 ? static_cast<int>(left) : 0;
+      lanes(panel + v * L, NR, from + (n + v * L) * K + k, own, rows);
+    }
+    extension.template panel<NV>(panel, k, deep, n, wide);
+  }
+  /// Asks for part of what pack() will read.
+  template <int NV>
+  void fetch(std::int64_t k, std::int64_t deep, std::int64_t n, Share share) const {
+    const std::int64_t own = steps_below(K, k, deep);
+    if (own > 0) fetch_rows(from, n * K + k, K, NV * Vec::lanes, own, share);
+  }
+  /// One vector of columns, `own` steps.
+  static void lanes(float* panel, int NR, const bf16* source, std::int64_t own, int rows) {
+    constexpr int L = Vec::lanes;
+    std::int64_t k = 0;
+    for (; k + 2 * L <= own; k += 2 * L) {
+      Vec row[L], out[L];
+      for (int i = 0; i < L; i++) row[i] = i < rows ? load_pairs(source + i * K + k) : zero();
+      transpose(row, out);
+      for (int j = 0; j < L; j++) store(panel + (k / 2 + j) * NR, out[j]);
+    }
+    for (; k < own; k += 2) {
+      float* const line = panel + k / 2 * NR;
+      store(line, zero());
+      bf16* const pairs = reinterpret_cast<bf16*>(line);
+      for (int i = 0; i < rows; i++) {
+        pairs[2 * i] = source[i * K + k];
+        if (k + 1 < own) pairs[2 * i + 1] = source[i * K + k + 1];
+      }
+    }
+  }
+};
+
+/// B[k,n] = scale * from[k * stride + n]; bf16 as it is.
+template <std::int64_t stride, class E>
+struct StraightPairs {
+  const E* from;
+  float scale = 1.0f;
+  template <int NV>
+  [[gnu::noinline]] void pack(float* panel, std::int64_t k, std::int64_t deep, std::int64_t n, std::int64_t wide) const {
+    constexpr int L = Vec::lanes, NR = NV * L;
+    for (std::int64_t i = 0; i < deep; i += 2) {
+      const E* const first = from + (k + i) * stride + n;
+      for (int v = 0; v < NV; v++) {
+        const std::int64_t left = wide - v * L;
+        const Vec second = i + 1 < deep ? values(first + stride + v * L, left) : zero();
+        store(panel + i / 2 * NR + v * L, join_pairs(values(first + v * L, left), second));
+      }
+    }
+  }
+  /// Asks for part of what pack() will read.
+  template <int NV>
+  void fetch(std::int64_t k, std::int64_t deep, std::int64_t n, Share share) const {
+    fetch_rows(from, k * stride + n, stride, deep, NV * Vec::lanes, share);
+  }
+  /// Values of bf16, widened; 0 where none are left.
+  Vec values(const E* p, std::int64_t left) const {
+    if (left <= 0) return zero();
+    const Vec value = left >= Vec::lanes ? load(p) : load_partial(p, static_cast<int>(left));
+    if constexpr (std::is_same_v<E, bf16>) {
+      return value;
+    } else {
+      bf16 rounded[Vec::lanes];
+      store_operands(rounded, value * broadcast(scale));
+      return load(rounded);
+    }
+  }
+};
+
+/// C[m, index[n]] += sum: columns scattered into a wider matrix. C is float32.
+template <std::int64_t N>
+struct AddToColumns {
+  float* to;
+  const std::int32_t* index;
+  void whole(const Place& at, Vec sum) const { part(at, sum, Vec::lanes); }
+  void part(const Place& at, Vec sum, int n) const {
+    float values[Vec::lanes];
+    store(values, sum);
+    for (int i = 0; i < n; i++) to[at.row * N + index[at.column + i]] += values[i];
+  }
+};
+
+/// dx[:, index] += scale dy delta within a thread's part of dx [M, N], whatever else is in it; dy is A, K its outputs,
+/// index sorted. `scratch` as for T.
+template <class T, std::int64_t rank, std::int64_t N, class A>
+void add_delta_columns(const Part& part, std::int64_t K, const A& a, const float* delta, const std::int32_t* index, float scale,
+                       float* dx, std::byte* scratch) {
+  using Narrow = Tiles<T::MR, 1, T::KC, T::MC, T::NC, T::kUnroll, T::kFetch, true>;
+  static_assert(Narrow::kScratch <= T::kScratch);
+  std::int64_t begin = 0, end = rank;
+  while (begin < end && index[begin] < part.columns.begin) begin++;
+  while (begin < end && index[end - 1] >= part.columns.end) end--;
+  if (begin == end) return;
+  multiply<Narrow>(part.rows, {0, end - begin}, K, a, StraightPairs<rank, float>{delta + begin, scale},
+                   AddToColumns<N>{dx, index + begin}, scratch);
+}
+
+}  // namespace pacac
