@@ -3,12 +3,14 @@
 // y[t] = table[id] + parameter[id]; loss = scale * sum of y over supervised t; gradient[id] += scale;
 // parameter -= learning rate * gradient; norm = sum of gradients. The loss's kernel has a workspace and two parts.
 //
-//   engine_check SCENARIO [NUMBER]   prints what happened, a line each
+//   engine_check SCENARIO [NUMBER]         prints what happened, a line each
+//   engine_check standalone [ARGUMENT …]   is a standalone program's main function
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "cuda/runtime/engine.hpp"
+#include "cuda/standalone/check.hpp"
 #include "fake_cudart.hpp"
 
 namespace pacac {
@@ -49,7 +51,7 @@ constexpr TensorEntry tensors[] = {
     {"rows", DType::i32, Role::input, false, 2, 448, kTokens},
     {"logits", DType::f32, Role::output, false, 2, 512, 0},
     {"parameters", DType::f32, Role::parameter, false, kVocab, 576, 0},
-    {"gradients", DType::f32, Role::gradient, false, kVocab, 640, 0},
+    {"parameters.grad", DType::f32, Role::gradient, false, kVocab, 640, 0},
     {"table", DType::bf16, Role::weight, false, kVocab, 0, 0},
     {"y", DType::f32, Role::activation, false, kTokens, 704, 0},
 };
@@ -126,6 +128,9 @@ const Program program = {
     .backward = &backward,
     .update = &update,
 };
+
+/// There is no device to measure.
+Peaks measure_peaks() { return {2e12, 1e12}; }
 
 namespace {
 
@@ -216,13 +221,11 @@ void failing(bool one_by_one) {
 }
 
 int run(const std::string& scenario, long number) {
-  define_kernels();
   fake::settings.copies_first = number == 1;
   if (scenario == "graph") whole(false);
   if (scenario == "one-by-one") whole(true);
   if (scenario == "staging") staged();
   if (scenario == "failing") failing(number == 1);
-  if (scenario == "none") fake::settings.devices = 0;
   if (scenario == "old") fake::settings.capability = static_cast<int>(number);
   if (scenario == "small") fake::settings.free_bytes = static_cast<std::size_t>(number);
   if (scenario == "none" || scenario == "old" || scenario == "small") {
@@ -244,5 +247,11 @@ int run(const std::string& scenario, long number) {
 }  // namespace pacac
 
 int main(int count, char** words) {
+  pacac::define_kernels();
+  if (count > 1 && std::string(words[1]) == "standalone") {
+    constexpr pacac::Product kNone[] = {{"", 0, 0, 0}};
+    return pacac::check_main(count - 1, words + 1, pacac::program, kNone, 1, 100.0);
+  }
+  if (count > 1 && std::string(words[1]) == "none") fake::settings.devices = 0;
   return pacac::run(count > 1 ? words[1] : "", count > 2 ? std::atol(words[2]) : 0);
 }

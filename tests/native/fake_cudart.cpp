@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -34,6 +35,8 @@ struct FakeStream {
 };
 struct FakeEvent {
   std::uint64_t recorded = 0, done = 0;  ///< records queued and passed
+  std::uint64_t at = 0;                  ///< when the last was passed, in ticks
+  bool captured = false;                 ///< whether the last was recorded within the capture that goes on
 };
 struct Kernel {
   int pointers;
@@ -43,8 +46,10 @@ struct Kernel {
 
 std::vector<Queued> queue;                  // of work that nobody has waited for
 std::vector<Queued>* capture = nullptr;     // where work goes in its place
+std::vector<int> joined;                    // streams that are captured: the first, and those that waited for captured events
 std::map<const void*, Kernel> kernels;
 int streams = 0;
+std::uint64_t ticks = 0;                    // the clock: how much was done
 
 cudaError_t called(const char* name) {
   calls.emplace_back(name);
@@ -58,8 +63,31 @@ cudaError_t called(const char* name) {
     if (const cudaError_t status = called(#name)) return status;    \
   } while (false)
 
+int index_of(cudaStream_t stream) { return reinterpret_cast<FakeStream*>(stream)->index; }
+
+bool is_captured(int stream) {
+  return capture != nullptr && std::find(joined.begin(), joined.end(), stream) != joined.end();
+}
+
 void enqueue(cudaStream_t stream, Op op) {
-  (capture != nullptr ? *capture : queue).push_back({reinterpret_cast<FakeStream*>(stream)->index, std::move(op)});
+  const int index = index_of(stream);
+  (is_captured(index) ? *capture : queue).push_back({index, std::move(op)});
+}
+
+/// Whether the first stream of a capture has waited for the last work of each of the others.
+bool all_rejoined(const std::vector<Queued>& ops) {
+  for (std::size_t i = 1; i < joined.size(); ++i) {
+    const Queued* last = nullptr;
+    bool rejoined = true;
+    for (const Queued& own : ops) {
+      if (own.stream == joined[i]) last = &own, rejoined = false;
+      const bool same = last != nullptr && own.op.kind == Op::wait && last->op.kind == Op::record &&
+                        own.op.event == last->op.event && own.op.number == last->op.number;
+      if (own.stream == joined[0] && same) rejoined = true;
+    }
+    if (!rejoined) return false;
+  }
+  return true;
 }
 
 /// Runs all that is queued, the preferred stream as far as its waits let it.
@@ -80,8 +108,10 @@ void drain(std::vector<Queued> ops) {
     if (next->op.kind == Op::record) {
       auto* const event = const_cast<FakeEvent*>(static_cast<const FakeEvent*>(next->op.event));
       event->done = std::max(event->done, next->op.number);
+      event->at = ++ticks;
     } else if (next->op.body) {
       next->op.body();
+      ++ticks;
     }
     done[static_cast<std::size_t>(next - ops.data())] = true;
     --left;
@@ -180,17 +210,24 @@ cudaError_t cudaStreamSynchronize(cudaStream_t) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   FAKE(cudaStreamWaitEvent);
   const auto* const own = reinterpret_cast<FakeEvent*>(event);
+  if (capture != nullptr) {
+    const bool inside = is_captured(index_of(stream));
+    if (inside && !own->captured) return cudaErrorStreamCaptureIsolation;
+    if (!inside && own->captured) joined.push_back(index_of(stream));
+  }
   enqueue(stream, {Op::wait, {}, own, own->recorded});
   return cudaSuccess;
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   FAKE(cudaStreamBeginCapture);
+  joined = {index_of(stream)};
   capture = new std::vector<Queued>();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
   const std::unique_ptr<std::vector<Queued>> ended(std::exchange(capture, nullptr));
   FAKE(cudaStreamEndCapture);
+  if (!all_rejoined(*ended)) return cudaErrorStreamCaptureUnjoined;
   *graph = reinterpret_cast<cudaGraph_t>(new std::vector<Queued>(*ended));
   ++alive;
   return cudaSuccess;
@@ -211,13 +248,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   FAKE(cudaEventRecord);
   auto* const own = reinterpret_cast<FakeEvent*>(event);
+  own->captured = is_captured(index_of(stream));
   enqueue(stream, {Op::record, {}, own, ++own->recorded});
   return cudaSuccess;
 }
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
   FAKE(cudaEventRecordWithFlags);
-  if ((flags == cudaEventRecordExternal) != (capture != nullptr)) return cudaErrorInvalidValue;
+  if ((flags == cudaEventRecordExternal) != is_captured(index_of(stream))) return cudaErrorInvalidValue;
   auto* const own = reinterpret_cast<FakeEvent*>(event);
+  own->captured = is_captured(index_of(stream));
   enqueue(stream, {Op::record, {}, own, ++own->recorded});
   return cudaSuccess;
 }
@@ -228,9 +267,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t) {
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
   FAKE(cudaEventElapsedTime);
-  const auto at = [](cudaEvent_t event) { return reinterpret_cast<FakeEvent*>(event)->done; };
-  if (at(begin) == 0 || at(end) == 0) return cudaErrorInvalidResourceHandle;
-  *milliseconds = begin == end ? 0.0f : 0.5f;
+  const auto at = [](cudaEvent_t event) { return reinterpret_cast<FakeEvent*>(event)->at; };
+  if (at(begin) == 0 || at(end) < at(begin)) return cudaErrorInvalidResourceHandle;
+  *milliseconds = 0.25f * static_cast<float>(at(end) - at(begin));
   return cudaSuccess;
 }
 

@@ -31,17 +31,16 @@ struct CheckOptions {
 
 class Checker {
  public:
+  /// @throws std::invalid_argument where the file is not this program's, before a device is looked for
   Checker(const Program& program, const Reference& reference, bool one_by_one)
-      : program_(program), reference_(reference), engine_(program, 1, false, one_by_one) {
-    steps_ = reference.count("steps", 1000);
-    micro_batches_ = reference.count("micro_batches", 1000);
+      : program_(program),
+        reference_(fitting(program, reference)),
+        engine_(program, 1, false, one_by_one),
+        steps_(reference.count("steps", 1000)),
+        micro_batches_(reference.count("micro_batches", 1000)) {
     for (const auto& [name, entry] : reference.entries()) {
-      const std::int32_t row = row_of(name);
+      const std::int32_t row = row_of(program, name);
       if (row < 0) continue;
-      if (entry.count != program.tensors[row].elements) {
-        throw std::invalid_argument(reference.file() + ": " + name + " has " + std::to_string(entry.count) + " values, the program " +
-                                 std::to_string(program.tensors[row].elements));
-      }
       if (entry.type == DType::i32) {
         const std::vector<std::int32_t> values = reference.ints(name);
         engine_.write(row, values.data(), values.size());
@@ -110,11 +109,28 @@ class Checker {
   }
 
  private:
-  std::int32_t row_of(const std::string& name) const {
-    for (std::int32_t i = 0; i < program_.tensor_count; ++i) {
-      if (name == program_.tensors[i].name) return i;
+  static std::int32_t row_of(const Program& program, const std::string& name) {
+    for (std::int32_t i = 0; i < program.tensor_count; ++i) {
+      if (name == program.tensors[i].name) return i;
     }
     return -1;
+  }
+
+  /// The file, where all that it has for the program is of its sizes, and all weights are there.
+  static const Reference& fitting(const Program& program, const Reference& reference) {
+    for (std::int32_t i = 0; i < program.tensor_count; ++i) {
+      const TensorEntry& tensor = program.tensors[i];
+      const auto found = reference.entries().find(tensor.name);
+      if (found == reference.entries().end()) {
+        if (tensor.role == Role::weight) throw std::invalid_argument(reference.file() + ": there is no entry " + tensor.name);
+        continue;
+      }
+      if (found->second.count != tensor.elements || (found->second.type == DType::i32) != (tensor.dtype == DType::i32)) {
+        throw std::invalid_argument(reference.file() + ": " + tensor.name + " has " + std::to_string(found->second.count) +
+                                    " values, or another type than the program's " + std::to_string(tensor.elements));
+      }
+    }
+    return reference;
   }
 
   std::vector<Batch> batches(std::size_t step) const {
@@ -137,7 +153,7 @@ class Checker {
   /// Error of a whole gradient: norm of the difference over norm of the reference. Value and reference are the norms.
   Check gradient(const std::string& name) {
     const std::vector<float> wanted = reference_.floats("expect.gradient." + name);
-    const std::int32_t row = row_of(name + ".grad");
+    const std::int32_t row = row_of(program_, name + ".grad");
     if (row < 0 || static_cast<std::int64_t>(wanted.size()) != program_.tensors[row].elements) {
       throw std::invalid_argument(reference_.file() + ": the program has no such gradient: " + name);
     }
@@ -157,7 +173,7 @@ class Checker {
   const Program& program_;
   const Reference& reference_;
   Engine engine_;
-  std::size_t steps_ = 0, micro_batches_ = 0;
+  std::size_t steps_, micro_batches_;
 };
 
 /// @throws std::invalid_argument where the command line cannot be understood
