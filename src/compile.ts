@@ -2,10 +2,18 @@
  * The pipeline: from a loaded model description to a folder with a program that trains it.
  * @module
  */
-import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
+import {
+  buildAddon,
+  Cache,
+  findNvcc,
+  machineOf,
+  probeAddon,
+  standaloneFiles,
+} from "./build/mod.ts";
 import { cpuInfo } from "./build/processor.ts";
 import { programInfo } from "./emit/info.ts";
 import {
+  buildLine,
   CONSTANTS_FILE,
   emitProgram,
   emitTypescript,
@@ -26,9 +34,9 @@ import { verifyPlan } from "./passes/verify_plan.ts";
 import type { FineTuneSpec } from "./spec/description.ts";
 import { type IsaName, ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
-import { gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
+import { architectureOf, gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
 import { requireCuda } from "./targets/cuda/limits.ts";
-import { cudaTarget } from "./targets/cuda/mod.ts";
+import { cudaTarget, cudaTargetOn } from "./targets/cuda/mod.ts";
 import type { Plan } from "./targets/plan.ts";
 import {
   interpretedPlacement,
@@ -48,13 +56,13 @@ export interface CompileOptions {
   readonly outDir: string;
   /** Folder of the model's files, where the description's is not meant. */
   readonly weights?: string;
-  /** `after:PASS` or `after:all`: graphs to give back as text. */
+  /** `after:PASS` or `after:all`: graphs to give back as text. `standalone` (cuda): a program of its own, too. */
   readonly emit?: string;
   /** Compile for writing text, not for training: caches of this many tokens. */
   readonly decode?: { readonly context: number };
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
-  /** cuda: the GPU that times are predicted for. */
+  /** cuda: the GPU that the program is built for; code for sm_80 and newer, and an h100's times, where it is not said. */
   readonly gpu?: GpuName;
   /** false: the kernels' defaults, whatever was tuned. Default true. */
   readonly tuned?: boolean;
@@ -77,6 +85,8 @@ export interface Compiled {
   readonly printed: readonly string[];
   /** What a person should know, a line each: where values come from. */
   readonly notes: readonly string[];
+  /** The standalone program, where one was asked for: its folder, and what builds it there. */
+  readonly standalone?: { readonly folder: string; readonly build: string };
 }
 
 /**
@@ -93,11 +103,14 @@ export async function compile(
   const { target: targetName, outDir, weights, build = true } = options;
   const threads = targetName === "cpu" ? options.threads : 1;
   const timer = new Timer();
-  if (targetName === "cuda" && build) throw cudaIsPlanned();
+  // What is missing is said before anything is worked out.
+  if (targetName === "cuda") requireTraining(options);
+  if (targetName === "cuda" && build) findNvcc();
+  const standalone = wantsStandalone(options);
   const isa = chooseIsa(options.isa);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
-  const { printed, after } = printer(options.emit);
+  const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
   const graph = options.decode === undefined
     ? runGraphPasses(spec, model.architecture, (pass, graph) => {
       timer.lap(pass);
@@ -107,7 +120,7 @@ export async function compile(
   if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
-  const target = targetOf(targetName, isa);
+  const target = targetOf(targetName, { isa, gpu: options.gpu });
   const choice = targetName !== "cpu" || options.tuned === false
     ? undefined
     : openChoice(options.database, { isa: target.isa, threads });
@@ -142,6 +155,7 @@ export async function compile(
     ? await write(plan, {
       text,
       outDir,
+      standalone,
       timer,
       decode,
       progress: options.onProgress,
@@ -156,7 +170,29 @@ export async function compile(
     warm,
     printed,
     notes: choice?.say() ?? [],
+    ...(standalone === undefined
+      ? {}
+      : { standalone: { folder: standalone, build: buildLine(target.isa.flags) } }),
   };
+}
+
+/** The folder of a standalone program, where one is asked for. */
+function wantsStandalone({ emit, target, outDir }: CompileOptions): string | undefined {
+  if (emit !== "standalone") return undefined;
+  if (target === "cuda") return `${outDir}/standalone`;
+  throw new PacacError("usage", `Cannot write a standalone program for ${target}: it has none`, {
+    place: { field: "--emit" },
+    remedy: "use --target cuda",
+  });
+}
+
+/** Kernels that write text are the cpu's and the reference's. */
+function requireTraining({ decode }: CompileOptions): void {
+  if (decode === undefined) return;
+  throw new PacacError("target-unknown", "Cannot write text on cuda: its programs train only", {
+    place: { field: "--target" },
+    remedy: "use --target cpu: an adapter does not depend on where it was trained",
+  });
 }
 
 /** The batch's shape as the program has it: one text as long as its caches, where it writes text. */
@@ -165,8 +201,11 @@ function shapeOf(spec: FineTuneSpec, decode: CompileOptions["decode"]): FineTune
   return { ...spec, train: { ...spec.train, batch: 1, accumulate: 1, seqLen: decode.context } };
 }
 
-function targetOf(name: CompileOptions["target"], isa: IsaName): Target {
-  if (name === "cuda") return cudaTarget;
+function targetOf(
+  name: CompileOptions["target"],
+  { isa, gpu }: { readonly isa: IsaName; readonly gpu: GpuName | undefined },
+): Target {
+  if (name === "cuda") return gpu === undefined ? cudaTarget : cudaTargetOn(architectureOf(gpu));
   return name === "reference" ? referenceTarget : cpuTarget(isa);
 }
 
@@ -174,15 +213,6 @@ async function machineFor({ target }: Plan, options: CompileOptions): Promise<Ma
   if (target.name === "cuda") return gpuMachine(options.gpu ?? "h100");
   if (target.name === "reference") return REFERENCE_MACHINE;
   return await machineOf(target.isa, { threads: options.threads });
-}
-
-/** The kernels are there and proven in the emulator; what launches them on a GPU is not. */
-function cudaIsPlanned(): PacacError {
-  return new PacacError("target-unknown", "Cannot build for cuda: this version only plans it", {
-    place: { field: "--target" },
-    remedy:
-      "see the plan with `deno task inspect SPEC --target cuda --gpu h100`; train with --target cpu",
-  });
 }
 
 /**
@@ -242,7 +272,7 @@ function printer(
   if (!emit.startsWith("after:") || !known.includes(wanted)) {
     throw new PacacError("usage", `Cannot print "${emit}": there is no such pass`, {
       place: { field: "--emit" },
-      remedy: `use after:PASS, PASS one of ${known.join(", ")}`,
+      remedy: `use after:PASS, PASS one of ${known.join(", ")}; or standalone`,
     });
   }
   let before = "";
@@ -260,6 +290,7 @@ interface WriteOptions {
   readonly text: string;
   readonly decode: boolean;
   readonly outDir: string;
+  readonly standalone: string | undefined;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
 }
@@ -280,21 +311,24 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, decode, progress = () => {} }: WriteOptions,
+  { text, outDir, standalone, timer, decode, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
-  const { sources, constants } = emitProgram(plan, { memo: cache });
+  const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
+  const { sources, constants, main } = emitted;
   timer.lap("emit");
   const files: GeneratedFile[] = sources.map(({ file, source }) => ({ file, content: source }));
   Deno.mkdirSync(outDir, { recursive: true });
+  const cuda = plan.target.name === "cuda";
   const built = await buildAddon(sources, {
     flags: plan.target.isa.flags,
+    ...(cuda ? { toolchain: findNvcc() } : {}),
     cache,
     folder: outDir,
     onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
   });
   timer.lap("build");
-  await probeAddon(built.path, { cache });
+  await probeAddon(built.path, { cache, make: !cuda });
   timer.lap("probe");
   const written = await emitTypescript(plan.info, {
     addon: built.name,
@@ -308,6 +342,10 @@ async function writeNative(
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
   ], { keep: [built.name] });
+  if (standalone !== undefined && main !== undefined) {
+    const all = standaloneFiles([main, ...sources]);
+    writeGenerated(standalone, all.map(({ file, source }) => ({ file, content: source })));
+  }
   timer.lap("bindings");
   return built.compiled === 0;
 }

@@ -15,6 +15,7 @@ export const ENVIRONMENT = {
   PACAC_THREADS: "Threads of a compiled program (default: one for each core)",
   XDG_CACHE_HOME: "Where the cache goes if PACAC_CACHE is not set",
   CXX: "C++ compiler (default: the first of g++, clang++, c++ that is installed)",
+  CUDA_HOME: "Folder of the CUDA toolkit (default: nvcc on the PATH, then /usr/local/cuda)",
   HF_HUB_CACHE: "Hugging Face's cache of models (default: HF_HOME/hub)",
   HF_HOME: "Hugging Face's folder (default: ~/.cache/huggingface)",
   HF_ENDPOINT: "Address of the model hub (default: https://huggingface.co)",
@@ -38,8 +39,7 @@ export const FLAGS = {
   gpu: {
     flags: "--gpu <name>",
     choices: ["a100", "h100", "rtx4090", "l40s"],
-    default: "h100",
-    meaning: "GPU that a cuda plan's times are predicted for",
+    meaning: "GPU of a cuda program (default: times of an h100, code for sm_80 and newer)",
   },
   isa: {
     flags: "--isa <name>",
@@ -53,8 +53,10 @@ export const FLAGS = {
     meaning: "Threads of the program (PACAC_THREADS, then cores)",
   },
   emit: {
-    flags: "--emit <after:pass>",
-    meaning: "Print the graph after a pass, or after:all for each",
+    flags: "--emit <what>",
+    meaning:
+      "after:PASS: print the graph after a pass, after:all for each. standalone (cuda): also " +
+      "write a C++ program that checks and times the kernels, and needs only nvcc",
   },
   time: { flags: "--time", meaning: "Print what each stage of the compile took" },
   json: { flags: "--json", meaning: "Print results as JSON on standard output" },

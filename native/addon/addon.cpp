@@ -10,7 +10,11 @@
 #include <string>
 #include <utility>
 
+#ifdef PACAC_CUDA
+#include "cuda/runtime/engine.hpp"
+#else
 #include "runtime/engine.hpp"
+#endif
 
 namespace {
 

@@ -15,9 +15,7 @@ export const option = {
   target: () =>
     new Option(FLAGS.target.flags, FLAGS.target.meaning).choices(FLAGS.target.choices)
       .default(FLAGS.target.default),
-  gpu: () =>
-    new Option(FLAGS.gpu.flags, FLAGS.gpu.meaning).choices(FLAGS.gpu.choices)
-      .default(FLAGS.gpu.default),
+  gpu: () => new Option(FLAGS.gpu.flags, FLAGS.gpu.meaning).choices(FLAGS.gpu.choices),
   isa: () =>
     new Option(FLAGS.isa.flags, FLAGS.isa.meaning).choices(FLAGS.isa.choices)
       .default(FLAGS.isa.default),
@@ -234,7 +232,9 @@ function names(text: string): string[] {
 }
 
 function emitted(text: string): string {
-  if (!/^after:[a-z_]+$/.test(text)) throw new InvalidArgumentError("Write after:PASS.");
+  if (!/^(?:after:[a-z_]+|standalone)$/.test(text)) {
+    throw new InvalidArgumentError("Write after:PASS or standalone.");
+  }
   return text;
 }
 

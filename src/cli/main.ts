@@ -77,6 +77,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./emulate.ts")).emulateCommand(),
   },
   {
+    name: "cuda:report",
+    summary: "Show what a standalone CUDA program measured on a GPU",
+    load: async () => (await import("./cuda_report.ts")).cudaReportCommand(),
+  },
+  {
     name: "demo",
     summary: "Compile, fine-tune and try the small model in this repository, in two minutes",
     load: async () => (await import("./demo.ts")).demoCommand(),

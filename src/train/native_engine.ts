@@ -166,7 +166,7 @@ export class NativeEngine implements Engine, DecodeEngine {
       {
         code: "load-failed",
         action: "start the program",
-        remedy: "free memory or ask for fewer threads",
+        remedy: REMEDY_START[info.target === "cuda" ? "cuda" : "cpu"],
       },
     );
     const names = this.#program.tensors();
@@ -308,6 +308,13 @@ export class NativeEngine implements Engine, DecodeEngine {
     return result;
   }
 }
+
+/** What helps a program that does not start, by target. */
+const REMEDY_START = {
+  cpu: "free memory or ask for fewer threads",
+  cuda: "use a machine with an NVIDIA GPU of the compiled architecture or newer, its driver and " +
+    "enough free memory on it; or compile with --target cpu",
+} as const;
 
 const REMEDY_BATCH =
   "give Int32Arrays of [batch, seqLen] with ids below the vocabulary's size, after loading all weights";

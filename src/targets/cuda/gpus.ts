@@ -36,6 +36,9 @@ const GPUS = {
   },
 } as const;
 
+/** Compute capability of each. */
+const ARCHITECTURES = { a100: "sm_80", h100: "sm_90", rtx4090: "sm_89", l40s: "sm_89" } as const;
+
 /** A name of a GPU. */
 export type GpuName = keyof typeof GPUS;
 
@@ -45,4 +48,12 @@ export type GpuName = keyof typeof GPUS;
  */
 export function gpuMachine(name: GpuName): Machine {
   return { ...GPUS[name], threads: 1, measured: false };
+}
+
+/**
+ * The architecture that a GPU runs.
+ * @param name Its name
+ */
+export function architectureOf(name: GpuName): `sm_${number}` {
+  return ARCHITECTURES[name];
 }
