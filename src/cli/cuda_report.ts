@@ -4,9 +4,9 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { PacacError } from "../errors.ts";
+import { fileSize, readJson } from "../formats/files.ts";
 import { userPath } from "../knobs.ts";
 import { grouped, percent, print, table } from "./print.ts";
 
@@ -55,9 +55,7 @@ type CudaReport = z.infer<typeof reportSchema>;
 export function cudaReportCommand(): PlainCommand {
   return new Command()
     .argument("<file>", "What the program printed with --json")
-    .action(async (file) =>
-      print(reportText(await readReport(userPath(file))))
-    ) as unknown as PlainCommand;
+    .action((file) => print(reportText(readReport(userPath(file))))) as unknown as PlainCommand;
 }
 
 /**
@@ -65,38 +63,21 @@ export function cudaReportCommand(): PlainCommand {
  * @param path The file
  * @throws {PacacError} report-invalid with the field that is wrong; io
  */
-async function readReport(path: string): Promise<CudaReport> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new PacacError("io", `Cannot read the report: ${why}`, {
+function readReport(path: string): CudaReport {
+  if (fileSize(path) === undefined) {
+    throw new PacacError("io", "Cannot read the report: there is no such file", {
       place: { file: path },
       remedy: "name the file that ./check --json was sent to",
-      cause,
     });
   }
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(path, { field: "", why: "it is no JSON", cause });
-  }
+  const data = readJson(path, { code: "report-invalid" });
   const { success, data: report, error } = reportSchema.safeParse(data);
   if (success) return report;
   const [issue] = error.issues;
-  throw invalid(path, { field: fieldOf(issue.path), why: issue.message, cause: error });
-}
-
-function invalid(
-  file: string,
-  { field, why, cause }: { readonly field: string; readonly why: string; readonly cause: unknown },
-): PacacError {
-  return new PacacError("report-invalid", `Cannot read the report: ${why}`, {
-    place: { file, ...(field === "" ? {} : { field }) },
+  throw new PacacError("report-invalid", `Cannot read the report: ${issue.message}`, {
+    place: { file: path, ...(issue.path.length === 0 ? {} : { field: fieldOf(issue.path) }) },
     remedy: "run the standalone program again: ./check --json > report.json",
-    cause,
+    cause: error,
   });
 }
 

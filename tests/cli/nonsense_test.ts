@@ -60,6 +60,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
   ],
   unpack: [(bad) => [bad, "--out", "out"]],
   tune: [(bad) => [bad], (bad) => ["--import", bad]],
+  "cuda:report": [(bad) => [bad]],
   emulate: [(bad) => [bad, "kernel"]],
 };
 
