@@ -51,6 +51,8 @@ export interface CompileOptions {
   readonly target: "cpu" | "cuda" | "reference";
   /** `native` for the best of this machine. */
   readonly isa: string;
+  /** cpu: the program is for other processors: the instruction set need not be this one's, and is then not tried here. */
+  readonly elsewhere?: boolean;
   readonly threads: number;
   /** Folder of the program. */
   readonly outDir: string;
@@ -87,6 +89,8 @@ export interface Compiled {
   readonly notes: readonly string[];
   /** The standalone program, where one was asked for: its folder, and what builds it there. */
   readonly standalone?: { readonly folder: string; readonly build: string };
+  /** Where it was compiled for several instruction sets, the best first. */
+  readonly variants?: readonly IsaName[];
 }
 
 /**
@@ -107,7 +111,7 @@ export async function compile(
   if (targetName === "cuda") requireTraining(options);
   if (targetName === "cuda" && build) findNvcc();
   const standalone = wantsStandalone(options);
-  const isa = chooseIsa(options.isa);
+  const isa = chooseIsa(options.isa, options);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
@@ -158,6 +162,7 @@ export async function compile(
       standalone,
       timer,
       decode,
+      probe: isHere(isa),
       progress: options.onProgress,
     })
     : true;
@@ -236,7 +241,15 @@ class Timer {
   }
 }
 
-function chooseIsa(name: string): IsaName {
+/** Whether this processor has an instruction set. */
+function isHere(name: IsaName): boolean {
+  return isasOf(cpuInfo()).includes(name);
+}
+
+function chooseIsa(
+  name: string,
+  { elsewhere = false }: { readonly elsewhere?: boolean } = {},
+): IsaName {
   const here = isasOf(cpuInfo());
   if (name === "native") return here[0];
   if (!isIsaName(name)) {
@@ -249,13 +262,13 @@ function chooseIsa(name: string): IsaName {
       },
     );
   }
-  if (!here.includes(name)) {
+  if (!elsewhere && !here.includes(name)) {
     throw new PacacError(
       "target-unknown",
       `Cannot build for ${name}: this processor does not have it`,
       {
         place: { field: "--isa" },
-        remedy: `use --isa native, or one of ${here.join(", ")}`,
+        remedy: `use --isa native, one of ${here.join(", ")}, or multi for a program to be moved`,
       },
     );
   }
@@ -291,6 +304,8 @@ interface WriteOptions {
   readonly decode: boolean;
   readonly outDir: string;
   readonly standalone: string | undefined;
+  /** Whether this processor can try the addon. */
+  readonly probe: boolean;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
 }
@@ -311,7 +326,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, standalone, timer, decode, progress = () => {} }: WriteOptions,
+  { text, outDir, standalone, timer, decode, probe, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
@@ -328,7 +343,7 @@ async function writeNative(
     onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
   });
   timer.lap("build");
-  await probeAddon(built.path, { cache, make: !cuda });
+  if (probe) await probeAddon(built.path, { cache, make: !cuda });
   timer.lap("probe");
   const written = await emitTypescript(plan.info, {
     addon: built.name,

@@ -32,6 +32,8 @@ export function benchCommand(): PlainCommand {
     .addOption(option.target())
     .addOption(option.isa())
     .addOption(option.threads())
+    .addOption(option.database())
+    .addOption(option.defaults())
     .addOption(option.profile())
     .addOption(option.trace())
     .addOption(option.vary())
