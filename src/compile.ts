@@ -87,6 +87,8 @@ export interface Compiled {
   readonly printed: readonly string[];
   /** What a person should know, a line each: where values come from. */
   readonly notes: readonly string[];
+  /** cpu: kernels, as distinct calls, whose parameters can be tuned, and those of them that have tuned values. */
+  readonly parameters?: { readonly tunable: number; readonly tuned: number };
   /** The standalone program, where one was asked for: its folder, and what builds it there. */
   readonly standalone?: { readonly folder: string; readonly build: string };
   /** Where it was compiled for several instruction sets, the best first. */
@@ -175,6 +177,7 @@ export async function compile(
     warm,
     printed,
     notes: choice?.say() ?? [],
+    ...(choice === undefined ? {} : { parameters: choice.counts() }),
     ...(standalone === undefined
       ? {}
       : { standalone: { folder: standalone, build: buildLine(target.isa.flags) } }),
