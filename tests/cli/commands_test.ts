@@ -253,7 +253,10 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       assert.equal(measured.steps, 2);
       const refused = await runCommand(["bench", "tuned", "--no-tuned"], { dir });
       assert.equal(refused.exit, "2");
-      assert.match(refused.stderr, /--no-tuned: Cannot choose tuned values: .* compiled already/);
+      assert.match(
+        refused.stderr,
+        /\(--no-tuned\): Cannot choose tuned values: .* compiled already/,
+      );
     });
   } finally {
     await Deno.remove(dir, { recursive: true });
