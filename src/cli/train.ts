@@ -11,6 +11,7 @@ import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
   type DataIdentity,
+  type LoadedData,
   loadTokenizer,
   type RateSchedule,
   rowsOfEpoch,
@@ -28,7 +29,8 @@ import { Interrupt } from "./interrupt.ts";
 import { duration, grouped, note, print } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
 import { Progress } from "./progress.ts";
-import { openLoggers, samplesOf } from "./report_run.ts";
+import { writeReport } from "./report.ts";
+import { openLoggers, RunRecorder, samplesOf } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -49,6 +51,12 @@ export interface RunOptions {
   readonly log?: "tensorboard" | undefined;
   /** What is answered before and after. */
   readonly samples?: SampleOptions | undefined;
+  /** What the report is made from; none is written where it is not said. */
+  readonly record?: {
+    readonly programDir: string;
+    readonly command: string;
+    readonly data: LoadedData;
+  };
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
@@ -113,6 +121,7 @@ export function trainCommand(): PlainCommand {
       note(describeData(data));
       const { train, validation } = data;
       const steps = stepsOf(trainer, train, flags);
+      const again = { ...flags, steps, runDir };
       await fineTuneOn(trainer, {
         data: train,
         validation,
@@ -124,7 +133,8 @@ export function trainCommand(): PlainCommand {
         json: flags.json === true,
         log: flags.log,
         samples: samplesOf(data, { count: flags.samples, tokenizer }),
-        resumeCommand: resumeCommand(path, { ...flags, steps, runDir }),
+        record: { programDir: program.dir, data, command: runCommand(path, again) },
+        resumeCommand: `${runCommand(path, again)} --resume ${quote(join(runDir, "checkpoint"))}`,
       });
       if (flags.json !== true) note(nextCommand(path, { weights, runDir, trainer }));
     }) as unknown as PlainCommand;
@@ -151,7 +161,11 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...savingOptions(options),
     ...(identity === undefined ? {} : { identity }),
   });
-  using logs = openLoggers(trainer, { runDir, log: options.log });
+  const recorder = options.record === undefined
+    ? undefined
+    : new RunRecorder(trainer, { ...options.record, runDir, steps, schedule: scheduleOf(options) });
+  const others = recorder === undefined ? [] : [recorder];
+  using logs = openLoggers(trainer, { runDir, log: options.log, others });
   const { signal } = interrupt;
   const sampled = options.samples === undefined
     ? events
@@ -169,6 +183,8 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   const saved = await saveResult(trainer, options);
   if (json) print(JSON.stringify({ type: "adapter", ...saved }));
   else note(`${saved.what} ${saved.dir}`);
+  recorder?.finish();
+  if (recorder !== undefined && losses.length > 0) note(`report ${writeReport(runDir)}`);
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
@@ -177,18 +193,23 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {
-  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan, schedule, warmup } = saving;
+  const { saveEvery, saveMinutes, keep, evaluateEvery, patience, onNan } = saving;
   return {
     ...(saveEvery === undefined ? {} : { saveEvery }),
     ...(saveMinutes === undefined ? {} : { saveMinutes }),
     ...(keep === undefined ? {} : { keep }),
     ...(evaluateEvery === undefined ? {} : { evaluateEvery, best: join(runDir, "best") }),
     ...(patience === undefined ? {} : { patience }),
-    schedule: {
-      ...(schedule === undefined ? {} : { kind: schedule }),
-      ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
-    },
+    schedule: scheduleOf({ saving }),
     ...(onNan === undefined ? {} : { onNan }),
+  };
+}
+
+function scheduleOf({ saving = {} }: Pick<RunOptions, "saving">): Partial<RateSchedule> {
+  const { schedule, warmup } = saving;
+  return {
+    ...(schedule === undefined ? {} : { kind: schedule }),
+    ...(warmup === undefined ? {} : warmup < 1 ? { warmup } : { warmupSteps: warmup }),
   };
 }
 
@@ -288,7 +309,8 @@ function stepsOf(
   });
 }
 
-function resumeCommand(
+/** The command of a run, from the beginning. */
+function runCommand(
   path: string,
   flags: SavingFlags & {
     readonly data: readonly string[];
@@ -338,7 +360,6 @@ function resumeCommand(
     ["--threads", flags.threads],
     ["--log", flags.log],
     ["--samples", flags.samples],
-    ["--resume", join(flags.runDir, "checkpoint")],
   ];
   const words = given.flatMap(([flag, value]) =>
     value === undefined ? [] : [flag, quote(`${value}`)]
