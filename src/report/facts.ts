@@ -33,8 +33,8 @@ export function resultsOf({ history, record }: ReadRun): Fact[] {
     { name: final.length === 1 ? "last loss" : `loss, last ${final.length}`, value: fixed(loss) },
   ];
   if (evaluations.length > 0) {
-    const best = evaluations.reduce((a, b) => b.loss < a.loss ? b : a);
-    facts.push({ name: "best validation", value: `${fixed(best.loss)} at ${best.step}` });
+    const best = evaluations.reduce((least, { loss }) => Math.min(least, loss), Infinity);
+    facts.push({ name: "best validation", value: fixed(best) });
   }
   const rate = median(steps.map(({ tokensPerSecond }) => tokensPerSecond));
   facts.push({ name: "tokens/s", value: grouped(rate) });

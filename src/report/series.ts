@@ -8,7 +8,7 @@ import type { RunHistory, StepPoint } from "./history.ts";
 const MAX_POINTS = 1500;
 
 /** The smoothed loss follows about this many parts of a run. */
-const SMOOTH_PARTS = 40;
+const SMOOTH_PARTS = 20;
 
 /** Colours of the page's styles. */
 const COLOURS = 8;

@@ -33,7 +33,7 @@ function seriesOf(line) {
       label: line.label,
       stroke,
       width: 1.5,
-      points: { show: true, size: 7 },
+      points: { show: true, size: 7, fill: () => colour("--paper") },
       spanGaps: true,
     };
   }
