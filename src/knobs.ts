@@ -173,7 +173,7 @@ export const FLAGS = {
   },
   samples: {
     flags: "--samples <n>",
-    meaning: "Prompts of the data to answer before and after, by the program that is trained",
+    meaning: "Prompts of the data to answer before and after",
   },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },

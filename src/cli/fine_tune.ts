@@ -22,6 +22,7 @@ import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, grouped, note, print } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { Reporter, type ReportSource } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -40,6 +41,8 @@ export interface RunOptions {
   readonly validationIdentity?: DataIdentity | undefined;
   /** What the adapter's card says of the run; little where nothing is given. */
   readonly record?: RunFile;
+  /** What the report is made of beside the run's record and events; none is written where nothing is given. */
+  readonly report?: Pick<ReportSource, "programDir" | "data">;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** In which form they are kept beside lines of JSON. */
@@ -88,12 +91,14 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
   using logs = openLoggers(trainer, options);
+  const reporter = openReporter(trainer, options);
   const { signal } = interrupt;
   const sampled = options.samples === undefined
     ? events
     : withSamples(trainer, events, { ...options.samples, signal });
   for await (const event of sampled) {
     logs.log(event);
+    reporter?.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
     if (event.type !== "step") continue;
@@ -103,6 +108,11 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   }
   progress.end();
   await saveResult(trainer, options);
+  const page = reporter?.write();
+  if (page !== undefined) {
+    if (json) print(JSON.stringify({ type: "report", file: page }));
+    else note(`report ${page}`);
+  }
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
@@ -128,6 +138,14 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     ...(learningRate === undefined ? {} : { learningRate }),
     ...(onNan === undefined ? {} : { onNan }),
   };
+}
+
+function openReporter(
+  trainer: Trainer,
+  { runDir, record, report }: RunOptions,
+): Reporter | undefined {
+  if (record === undefined || report === undefined) return undefined;
+  return new Reporter(trainer, { ...report, runDir, run: record });
 }
 
 /** Lines of JSON always, and what was asked for beside them. */

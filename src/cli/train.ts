@@ -136,6 +136,7 @@ async function trainTo(
     identity,
     validationIdentity,
     record,
+    report: { programDir: run.program.dir, data },
     json: flags.json === true,
     log: flags.log,
     samples: flags.samples === undefined

@@ -3,7 +3,7 @@
  * @module
  */
 import type { RunHistory } from "./history.ts";
-import { duration, grouped, median, megabytes, percent } from "./numbers.ts";
+import { duration, grouped, megabytes, percent } from "./numbers.ts";
 import type { RunRecord } from "./record.ts";
 
 /** A name and what it is. */
@@ -36,16 +36,15 @@ export function resultsOf({ history, record }: ReadRun): Fact[] {
     const best = evaluations.reduce((least, { loss }) => Math.min(least, loss), Infinity);
     facts.push({ name: "best validation", value: fixed(best) });
   }
-  const rate = median(steps.map(({ tokensPerSecond }) => tokensPerSecond));
-  facts.push({ name: "tokens/s", value: grouped(rate) });
+  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
+  const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
+  if (seconds > 0) facts.push({ name: "tokens/s", value: grouped(tokens / seconds) });
   const share = shareOfPeak({ history, record });
   if (share !== undefined) facts.push({ name: "of peak arithmetic", value: percent(share) });
   const resident = steps.map(({ residentBytes = 0 }) => residentBytes);
   const most = resident.reduce((a, b) => Math.max(a, b), 0);
   if (most > 0) facts.push({ name: "memory at most", value: megabytes(most) });
-  const seconds = steps.reduce((sum, step) => sum + step.seconds, 0);
   facts.push({ name: "time in steps", value: duration(seconds) });
-  const tokens = steps.reduce((sum, step) => sum + step.tokens, 0);
   facts.push({ name: "tokens", value: grouped(tokens) });
   return facts;
 }
@@ -61,8 +60,9 @@ function fixed(loss: number): string {
 function shareOfPeak({ history, record }: Pick<ReadRun, "history" | "record">): number | undefined {
   const machine = record?.plan?.machine;
   if (record === undefined || machine === undefined || record.target === "reference") return;
-  const seconds = median(history.steps.map((step) => step.seconds));
-  return seconds > 0 ? record.flopsPerStep / seconds / machine.flopsPerSecond : undefined;
+  const seconds = history.steps.reduce((sum, step) => sum + step.seconds, 0);
+  const flops = history.steps.length * record.flopsPerStep;
+  return seconds > 0 ? flops / seconds / machine.flopsPerSecond : undefined;
 }
 
 /**
@@ -89,7 +89,7 @@ export function settingsOf({ settings, target, plan }: RunRecord): Fact[] {
  * The machine, and versions of what ran on it.
  * @param record A run's record
  */
-export function machineOf({ machine, versions, started }: RunRecord): Fact[] {
+export function machineOf({ machine, versions, began }: RunRecord): Fact[] {
   return [
     { name: "processor", value: machine.processor },
     { name: "cores", value: `${machine.cores}` },
@@ -98,7 +98,7 @@ export function machineOf({ machine, versions, started }: RunRecord): Fact[] {
     ...Object.entries(versions).map(([name, value]) => ({ name, value })),
     {
       name: "begun",
-      value: `${new Date(started).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+      value: `${began.slice(0, 19).replace("T", " ")} UTC`,
     },
   ];
 }

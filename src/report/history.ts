@@ -9,7 +9,7 @@ import type { SampleEvent } from "../train/events.ts";
 /** A step, as it is drawn. */
 export interface StepPoint {
   readonly step: number;
-  /** Seconds since the run began. */
+  /** Seconds since the run began, without those between an end and going on. */
   readonly at: number;
   readonly loss: number;
   readonly gradNorm: number;
@@ -42,7 +42,7 @@ export interface RunHistory {
 }
 
 /** The name of the file in a run's folder. */
-export const METRICS = "metrics.jsonl";
+const METRICS = "metrics.jsonl";
 
 /** Larger files are not what a run writes. */
 const MAX_BYTES = 1 << 30;
@@ -79,7 +79,7 @@ export function readHistory(folder: string): RunHistory {
  * The events of a text.
  * @param text Lines of JSON
  */
-export function historyOf(text: string): RunHistory {
+function historyOf(text: string): RunHistory {
   const collected = new Collector();
   for (const line of text.split("\n")) {
     const event = parse(line);
@@ -104,7 +104,10 @@ class Collector {
   readonly #evaluations = new Map<number, EvalPoint>();
   readonly #samples: SampleEvent[] = [];
   readonly #skipped: string[] = [];
+  /** Milliseconds since 1970: when the run would have begun without pauses. */
   #began: number | undefined;
+  /** Seconds up to the last event. */
+  #at = 0;
   #planned = 0;
   #end: RunHistory["end"] = "not ended";
 
@@ -112,8 +115,8 @@ class Collector {
     const { type } = event;
     const time = numberOf(event, "time"), step = numberOf(event, "step");
     if (time === undefined || step === undefined) return;
-    this.#began ??= time;
-    const at = (time - this.#began) / 1000;
+    if (this.#began === undefined || type === "start") this.#began = time - 1000 * this.#at;
+    const at = this.#at = Math.max(this.#at, (time - this.#began) / 1000);
     if (this.#end !== "stopped early" || type !== "done") this.#end = endOf(type) ?? this.#end;
     if (type === "start" || type === "step") {
       this.#planned = numberOf(event, "steps") ?? this.#planned;

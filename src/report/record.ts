@@ -1,5 +1,6 @@
 /**
- * What a run is, beside its events: the file run.json in its folder, from which the report is made again at any time.
+ * What a report shows of a run beside its events: the file report.json in the run's folder, from which the page is made again at
+ * any time. What the run needs to go on is not in it; that is run.json.
  * @module
  */
 import { z } from "zod";
@@ -7,7 +8,7 @@ import { PacacError } from "../errors.ts";
 import { publishText } from "../formats/atomic.ts";
 import { fileSize, join, readJson } from "../formats/files.ts";
 
-const FILE = "run.json";
+const FILE = "report.json";
 
 const count = z.number().nonnegative();
 
@@ -68,7 +69,6 @@ const kernelSchema = z.object({
   /** All calls of the steps that were counted. */
   calls: count,
   seconds: count,
-  worked: count,
   /** Of one call. */
   flops: count,
   bytes: count,
@@ -78,8 +78,8 @@ const recordSchema = z.object({
   version: z.literal(1),
   name: z.string(),
   target: z.string(),
-  /** Milliseconds since 1970. */
-  started: count,
+  /** ISO 8601. */
+  began: z.iso.datetime(),
   /** As typed in a shell, to do the same again. */
   command: z.string(),
   /** By name, in the order in which they are shown. */
@@ -95,7 +95,7 @@ const recordSchema = z.object({
   flopsPerStep: count,
   data: dataSchema.optional(),
   plan: planSchema.optional(),
-  /** Times of the kernels over `steps` steps, where the target keeps them; written when the run ends. */
+  /** Times of the kernels over `steps` steps, where the target keeps them. */
   profile: z.object({ steps: count, seconds: count, kernels: z.array(kernelSchema) }).optional(),
 });
 

@@ -24,7 +24,7 @@ const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(TEMPL
   lstripBlocks: true,
 });
 
-/** Texts that go into the page as they are: ours, uPlot's, and numbers as JSON. */
+/** Texts that go into the page as they are: ours, and uPlot's with its licence, which wants to be in every copy. */
 interface Inline {
   readonly styles: string;
   readonly library: string;
@@ -38,7 +38,9 @@ function inline(): Inline {
   if (inlined !== undefined) return inlined;
   const read = (file: string) => withFile(file, () => Deno.readTextFileSync(file));
   const styles = [`${UPLOT}/uPlot.min.css`, `${TEMPLATES}/page.css`].map(read).join("\n");
-  const [library, script] = [`${UPLOT}/uPlot.iife.min.js`, `${TEMPLATES}/charts.js`].map(read);
+  const license = read(`${UPLOT}/../LICENSE`);
+  const library = `/*\n${license}\n*/\n${read(`${UPLOT}/uPlot.iife.min.js`)}`;
+  const script = read(`${TEMPLATES}/charts.js`);
   invariant(![styles, library, script].some((text) => /<\/(?:script|style)/i.test(text)), "a tag");
   const hashes = [library, script].map((text) =>
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`

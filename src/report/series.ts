@@ -146,7 +146,7 @@ function others(label: string): Curve[] {
 }
 
 /** An exponential mean, corrected for its begin. */
-export function smoothed(values: readonly number[]): number[] {
+function smoothed(values: readonly number[]): number[] {
   const weight = 2 / (Math.max(1, values.length / SMOOTH_PARTS) + 1);
   let sum = 0, total = 0;
   return values.map((value) => {
