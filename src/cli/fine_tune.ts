@@ -41,8 +41,8 @@ export interface RunOptions {
   readonly validationIdentity?: DataIdentity | undefined;
   /** What the adapter's card says of the run; little where nothing is given. */
   readonly record?: RunFile;
-  /** What the report is made of beside the run's record and events; none is written where nothing is given. */
-  readonly report?: Pick<ReportSource, "programDir" | "data">;
+  /** What the report is made of beside events; none is written where nothing is given. */
+  readonly report?: Omit<ReportSource, "runDir">;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** In which form they are kept beside lines of JSON. */
@@ -91,7 +91,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
   using logs = openLoggers(trainer, options);
-  const reporter = openReporter(trainer, options);
+  const reporter = options.report && new Reporter(trainer, { ...options.report, runDir });
   const { signal } = interrupt;
   const sampled = options.samples === undefined
     ? events
@@ -138,14 +138,6 @@ function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOption
     ...(learningRate === undefined ? {} : { learningRate }),
     ...(onNan === undefined ? {} : { onNan }),
   };
-}
-
-function openReporter(
-  trainer: Trainer,
-  { runDir, record, report }: RunOptions,
-): Reporter | undefined {
-  if (record === undefined || report === undefined) return undefined;
-  return new Reporter(trainer, { ...report, runDir, run: record });
 }
 
 /** Lines of JSON always, and what was asked for beside them. */

@@ -35,7 +35,14 @@ export interface ReportSource {
   /** The program's folder, for its plan. */
   readonly programDir: string;
   readonly data: LoadedData;
-  readonly run: RunFile;
+  /** As typed in a shell, to do the same again. */
+  readonly command: string;
+  /** The flags among it, by name. */
+  readonly flags: Readonly<Record<string, string>>;
+  /** ISO 8601. */
+  readonly began: string;
+  /** By name. */
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /** Takes a run's events after they were written down, and makes its report. */
@@ -53,7 +60,7 @@ export class Reporter {
   /**
    * Begins to count.
    * @param trainer The trainer
-   * @param source Folders, data, the run's file
+   * @param source Folders, data, the command
    */
   constructor(trainer: Trainer, source: ReportSource) {
     this.#trainer = trainer;
@@ -123,17 +130,18 @@ function recordOf(
   source: ReportSource & { readonly schedule: RateSchedule },
 ): RunRecord {
   const { info } = trainer;
-  const { run, runDir } = source;
+  const { runDir, command, flags, began, versions } = source;
   const before = trainer.stepsDone === 0 ? undefined : readRecord(runDir);
   const plan = readPlan(source.programDir);
   return {
     version: 1,
     name: info.name,
     target: info.target,
-    began: run.began,
-    command: commandOf(run),
+    began,
+    command,
+    flags,
     settings: settingsOf(trainer, source),
-    versions: { ...run.versions, V8: Deno.version.v8, ...compilerOf(info.target) },
+    versions: { ...versions, V8: Deno.version.v8, ...compilerOf(info.target) },
     machine: {
       processor: processorName(),
       cores: cpus().length,
@@ -148,17 +156,30 @@ function recordOf(
   };
 }
 
-/** With every choice that was made for the run, so that it comes out the same where defaults are others. */
-function commandOf({ program, flags }: RunFile): string {
+/**
+ * What the report shows of a run's file. The command has every choice that was made for the run, so that it comes out the same
+ * where defaults are others.
+ * @param run The run's file
+ */
+export function reportFacts(
+  { program, flags, began, versions }: RunFile,
+): Pick<ReportSource, "command" | "flags" | "began" | "versions"> {
   const words = Object.entries(flags).flatMap(([flag, value]) =>
     value === true ? [flag] : [value].flat().flatMap((one) => [flag, quote(one)])
   );
-  return ["deno task train", quote(program.path), ...words].join(" ");
+  return {
+    command: ["deno task train", quote(program.path), ...words].join(" "),
+    flags: Object.fromEntries(
+      Object.entries(flags).map(([flag, value]) => [flag, value === true ? "yes" : `${value}`]),
+    ),
+    began,
+    versions,
+  };
 }
 
 function settingsOf(
   { info, seed, weights }: Trainer,
-  { schedule, data, run }: ReportSource & { readonly schedule: RateSchedule },
+  { schedule }: ReportSource & { readonly schedule: RateSchedule },
 ): RunRecord["settings"] {
   const { kind, learningRate: _, ...numbers } = info.optimizer;
   const paca = info.method !== "paca"
@@ -183,8 +204,6 @@ function settingsOf(
     "seed of the columns": info.seed,
     "seed of the data": seed,
     program: info.hash,
-    build: run.machine.build,
-    "data read with": data.identity.options,
   };
 }
 

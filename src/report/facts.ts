@@ -93,7 +93,7 @@ export function machineOf({ machine, versions, began }: RunRecord): Fact[] {
   return [
     { name: "processor", value: machine.processor },
     { name: "cores", value: `${machine.cores}` },
-    { name: "memory", value: megabytes(machine.memoryBytes) },
+    { name: "memory", value: `${(machine.memoryBytes / 2 ** 30).toFixed(1)} GiB` },
     { name: "system", value: machine.system },
     ...Object.entries(versions).map(([name, value]) => ({ name, value })),
     {

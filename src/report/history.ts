@@ -2,7 +2,7 @@
  * A run's events as its metrics.jsonl has them. Whoever wrote the file, only finite numbers and texts get out of here.
  * @module
  */
-import { PacacError } from "../errors.ts";
+import { PacacError, type Place } from "../errors.ts";
 import { fileSize, join, withFile } from "../formats/files.ts";
 import type { SampleEvent } from "../train/events.ts";
 
@@ -48,9 +48,9 @@ const METRICS = "metrics.jsonl";
 const MAX_BYTES = 1 << 30;
 
 /**
- * Reads a run's events. Lines that are no events, such as one that a crash cut off, are passed over.
+ * Reads a run's events. A last line that a crash cut off is passed over, and so are events of kinds that pages do not show.
  * @param folder The run's folder
- * @throws {PacacError} io, where there is no such file; run-invalid, where no step is in it
+ * @throws {PacacError} io, where there is no such file; run-invalid, where a line is no event or no step is in it
  */
 export function readHistory(folder: string): RunHistory {
   const file = join(folder, METRICS);
@@ -67,7 +67,7 @@ export function readHistory(folder: string): RunHistory {
       remedy: `at most ${MAX_BYTES} are read`,
     });
   }
-  const history = historyOf(withFile(file, () => Deno.readTextFileSync(file)));
+  const history = historyOf(file, withFile(file, () => Deno.readTextFileSync(file)));
   if (history.steps.length > 0) return history;
   throw new PacacError("run-invalid", "Cannot report on the run: it has no step yet", {
     place: { file },
@@ -75,16 +75,15 @@ export function readHistory(folder: string): RunHistory {
   });
 }
 
-/**
- * The events of a text.
- * @param text Lines of JSON
- */
-function historyOf(text: string): RunHistory {
+function historyOf(file: string, text: string): RunHistory {
   const collected = new Collector();
-  for (const line of text.split("\n")) {
-    const event = parse(line);
-    if (event !== undefined) collected.add(event);
-  }
+  const lines = text.split("\n");
+  // Behind the last line's end there is nothing, or what a crash left.
+  lines.slice(0, -1).forEach((line, i) => {
+    const fields = parse(line);
+    if (fields === undefined) throw badLine("it is no event", { file, line: i + 1 });
+    collected.add(fields, { file, line: i + 1 });
+  });
   return collected.history();
 }
 
@@ -99,6 +98,16 @@ function parse(line: string): Fields | undefined {
   }
 }
 
+function badLine(state: string, place: Place): PacacError {
+  return new PacacError("run-invalid", `Cannot report on the run: ${state}`, {
+    place,
+    remedy: "it was changed; remove the line, and the page shows the others",
+  });
+}
+
+/** What every step has. */
+const NEEDED = ["loss", "gradNorm", "learningRate", "tokensPerSecond"] as const;
+
 class Collector {
   readonly #steps = new Map<number, StepPoint>();
   readonly #evaluations = new Map<number, EvalPoint>();
@@ -111,7 +120,7 @@ class Collector {
   #planned = 0;
   #end: RunHistory["end"] = "not ended";
 
-  add(event: Fields): void {
+  add(event: Fields, place: Place): void {
     const { type } = event;
     const time = numberOf(event, "time"), step = numberOf(event, "step");
     if (time === undefined || step === undefined) return;
@@ -122,7 +131,7 @@ class Collector {
       this.#planned = numberOf(event, "steps") ?? this.#planned;
     }
     if (type === "start") this.#end = "not ended";
-    if (type === "step") this.#step(event, { step, at });
+    if (type === "step") this.#step(event, { step, at }, place);
     if (type === "eval") {
       const loss = numberOf(event, "loss");
       if (loss !== undefined) this.#evaluations.set(step, { step, at, loss });
@@ -131,16 +140,17 @@ class Collector {
     if (type === "skipped") this.#skipped.push(skippedText(event));
   }
 
-  #step(event: Fields, place: { readonly step: number; readonly at: number }): void {
-    const number = (name: string) => numberOf(event, name);
-    const loss = number("loss"), gradNorm = number("gradNorm");
-    const learningRate = number("learningRate"), tokensPerSecond = number("tokensPerSecond");
-    if (
-      loss === undefined || gradNorm === undefined || learningRate === undefined ||
-      tokensPerSecond === undefined
-    ) return;
-    this.#steps.set(place.step, {
-      ...place,
+  #step(event: Fields, when: { readonly step: number; readonly at: number }, place: Place): void {
+    const number = (field: string) => numberOf(event, field);
+    const [loss, gradNorm, learningRate, tokensPerSecond] = NEEDED.map((field) => {
+      // JSON has no other word for what is not finite.
+      const value = event[field] === null ? NaN : event[field];
+      if (typeof value === "number") return value;
+      throw badLine(`a step's ${field} is no number`, { ...place, field });
+    });
+    if (![loss, gradNorm, learningRate, tokensPerSecond].every(Number.isFinite)) return;
+    this.#steps.set(when.step, {
+      ...when,
       loss,
       gradNorm,
       learningRate,

@@ -77,9 +77,9 @@ export function kernelsView(profile: ProfileRecord, plan: PlanRecord | undefined
     covered: percent(profile.seconds > 0 ? total / profile.seconds : 0),
     peaks: machine === undefined
       ? ""
-      : `${machine.measured ? "measured" : "assumed"} peaks: ${
+      : `${machine.measured ? "Measured" : "Assumed"} peaks: ${
         (machine.flopsPerSecond / 1e9).toFixed(1)
-      } GFLOP/s, ${(machine.bytesPerSecond / 1e9).toFixed(1)} GB/s`,
+      } GFLOP/s, ${(machine.bytesPerSecond / 1e9).toFixed(1)} GB/s.`,
   };
 }
 

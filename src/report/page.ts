@@ -127,12 +127,13 @@ interface Difference {
   readonly values: readonly string[];
 }
 
-/** Settings, data, machine and versions that are not the same in all runs. */
+/** Settings, flags, data, machine and versions that are not the same in all runs. */
 function differencesOf(runs: readonly ReadRun[]): Difference[] {
   const all = runs.map(({ record }) =>
     new Map(
       record === undefined ? [] : [
         ...settingsOf(record),
+        ...Object.entries(record.flags).map(([name, value]) => ({ name, value })),
         ...(record.data?.files ?? []).map(({ file, sha256 }, i) => ({
           name: `data ${i + 1}`,
           value: `${file} (${sha256.slice(0, 12)})`,

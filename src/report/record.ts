@@ -82,6 +82,8 @@ const recordSchema = z.object({
   began: z.iso.datetime(),
   /** As typed in a shell, to do the same again. */
   command: z.string(),
+  /** All that was asked for, by name; not on the page, where the command has it, but in what runs differ by. */
+  flags: z.record(z.string(), z.string()),
   /** By name, in the order in which they are shown. */
   settings: z.record(z.string(), z.union([z.string(), z.number()])),
   versions: z.record(z.string(), z.string()),

@@ -45,7 +45,12 @@ function inline(): Inline {
   const hashes = [library, script].map((text) =>
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`
   );
-  const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src ${hashes.join(" ")}`;
+  const policy = [
+    "default-src 'none'",
+    "img-src data:",
+    "style-src 'unsafe-inline'",
+    `script-src ${hashes.join(" ")}`,
+  ].join("; ");
   inlined = { styles, library, script, policy };
   return inlined;
 }

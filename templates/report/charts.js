@@ -57,12 +57,17 @@ function draw(figure, by) {
     ...more,
   });
   const show = by === "at" ? clock : text;
+  // Where nothing is pointed at, the legend has the last values.
+  const rest = (plot) => {
+    if (plot.cursor.idx == null) plot.setLegend({ idx: plot.data[0].length - 1 }, false);
+  };
   return new uPlot(
     {
       width: figure.clientWidth,
       height: HEIGHT,
       scales: { x: { time: false } },
       cursor: { sync: { key: by } },
+      hooks: { ready: [rest], setLegend: [rest] },
       series: [
         { label: by === "at" ? "time" : "step", value: (_, value) => show(value) },
         ...mine.map((line) => ({ ...seriesOf(line), value: (_, value) => text(value) })),
