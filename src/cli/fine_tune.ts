@@ -8,7 +8,7 @@ import {
   JsonlLogger,
   Loggers,
   type RunFile,
-  type SampleOptions,
+  type SampleEvent,
   type ScheduleSettings,
   type ScheduleSpan,
   TensorBoardLogger,
@@ -16,7 +16,6 @@ import {
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
-  withSamples,
 } from "../train/mod.ts";
 import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -47,11 +46,17 @@ export interface RunOptions {
   readonly json: boolean;
   /** In which form they are kept beside lines of JSON. */
   readonly log?: "tensorboard" | undefined;
-  /** What is answered before and after. */
-  readonly samples?: SampleOptions | undefined;
+  /** Answers of the model as it was before, and once the result is saved. */
+  readonly samples?: Sampling | undefined;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
+
+/** Answers to prompts of the data, by the model before its training or after it. */
+export type Sampling = (
+  when: "before" | "after",
+  signal: AbortSignal,
+) => AsyncIterable<SampleEvent>;
 
 /** Flags about checkpoints and evaluations, as typed. */
 interface SavingFlags {
@@ -92,15 +97,18 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   });
   using logs = openLoggers(trainer, options);
   const reporter = options.report && new Reporter(trainer, { ...options.report, runDir });
-  const { signal } = interrupt;
-  const sampled = options.samples === undefined
-    ? events
-    : withSamples(trainer, events, { ...options.samples, signal });
-  for await (const event of sampled) {
+  const tell = (event: TrainEvent) => {
     logs.log(event);
     reporter?.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
+  };
+  const sample = async (when: "before" | "after") => {
+    for await (const event of options.samples?.(when, interrupt.signal) ?? []) tell(event);
+  };
+  for await (const event of events) {
+    tell(event);
+    if (event.type === "start" && event.step === 0) await sample("before");
     if (event.type !== "step") continue;
     losses.push(event.loss);
     // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
@@ -108,6 +116,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   }
   progress.end();
   await saveResult(trainer, options);
+  if (!interrupt.signal.aborted) await sample("after");
   const page = reporter?.write();
   if (page !== undefined) {
     if (json) print(JSON.stringify({ type: "report", file: page }));

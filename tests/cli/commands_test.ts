@@ -156,14 +156,30 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { type: string });
       assert.deepEqual(
         events.map(({ type }) => type),
-        ["start", "sample", "step", "step", "step", "step", "step", "saved", "sample"]
-          .concat("done", "adapter", "report"),
+        ["start", "sample", "step", "step", "step", "step", "step", "saved", "done"]
+          .concat("adapter", "sample", "report"),
       );
       const { prompt, expected } = events[1] as unknown as { prompt: string; expected: string };
       assert.match(`${prompt}|${expected}`, /What is \d+\?.*\|.*It is \d+\./s);
       const [file] = [...Deno.readDirSync(join(dir, "run/tensorboard"))];
       assert.ok((await Deno.stat(join(dir, "run/tensorboard", file.name))).size > 500);
       assert.equal(deltasOf(join(dir, "run")).size, 2);
+    });
+
+    await t.step("a description that is trained is also compiled to answer samples", async () => {
+      const { stdout, stderr } = await ok(
+        dir,
+        "train paca.ts --target reference --weights made/model --data data.jsonl --steps 2 " +
+          "--out sampled --json --samples 2",
+      );
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const samples = events.filter(({ type }) => type === "sample");
+      assert.deepEqual(
+        samples.map(({ step, sample }) => [step, sample]),
+        [[0, 0], [0, 1], [2, 0], [2, 1]],
+      );
+      assert.equal(samples[0].prompt, samples[2].prompt);
+      assert.equal(stderr.match(/compiled \S+-decode/g)?.length, 2);
     });
 
     await t.step("Ctrl-C saves and says how to go on; the end is the same", async () => {
