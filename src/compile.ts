@@ -20,7 +20,7 @@ import {
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
@@ -160,6 +160,7 @@ export async function compile(
   const warm = build
     ? await write(plan, {
       text,
+      json: planJson(summary),
       outDir,
       standalone,
       timer,
@@ -305,6 +306,7 @@ function printer(
 interface WriteOptions {
   readonly text: string;
   readonly decode: boolean;
+  readonly json: string;
   readonly outDir: string;
   readonly standalone: string | undefined;
   /** Whether this processor can try the addon. */
@@ -315,13 +317,14 @@ interface WriteOptions {
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer, decode }: WriteOptions,
+  { text, json, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
   const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -329,7 +332,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, standalone, timer, decode, probe, progress = () => {} }: WriteOptions,
+  { text, json, outDir, standalone, timer, decode, probe, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
@@ -359,6 +362,7 @@ async function writeNative(
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ], { keep: [built.name] });
   if (standalone !== undefined && main !== undefined) {
     const all = standaloneFiles([main, ...sources]);

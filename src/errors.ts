@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   "toolchain-missing": "A compiler that is needed is not installed",
   "build-failed": "The C++ compiler refused generated code",
   "load-failed": "A built addon does not load",
+  "run-invalid": "The record of a run cannot be used",
   "training-diverged": "The loss is no longer a number",
   "hub-failed": "A model hub cannot be reached or refuses",
   "usage": "The command line cannot be understood",

@@ -169,6 +169,10 @@ export const FLAGS = {
     choices: ["tensorboard"],
     meaning: "Keep the events in this form too, in the run's folder",
   },
+  page: {
+    flags: "--out <file>",
+    meaning: "The page (default: report.html in the run's folder; of several, comparison.html)",
+  },
   samples: {
     flags: "--samples <n>",
     meaning: "Prompts of the data to answer before and after",

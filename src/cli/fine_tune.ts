@@ -21,6 +21,7 @@ import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, grouped, note, print } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { Reporter, type ReportSource } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly validationIdentity?: DataIdentity | undefined;
   /** What the adapter's card says of the run; little where nothing is given. */
   readonly record?: RunFile;
+  /** What the report is made of beside events; none is written where nothing is given. */
+  readonly report?: Omit<ReportSource, "runDir">;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** In which form they are kept beside lines of JSON. */
@@ -93,8 +96,10 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
   using logs = openLoggers(trainer, options);
+  const reporter = options.report && new Reporter(trainer, { ...options.report, runDir });
   const tell = (event: TrainEvent) => {
     logs.log(event);
+    reporter?.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
   };
@@ -112,6 +117,11 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   progress.end();
   await saveResult(trainer, options);
   if (!interrupt.signal.aborted) await sample("after");
+  const page = reporter?.write();
+  if (page !== undefined) {
+    if (json) print(JSON.stringify({ type: "report", file: page }));
+    else note(`report ${page}`);
+  }
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,

@@ -67,6 +67,7 @@ export const option = {
   restart: () => new Option(FLAGS.restart.flags, FLAGS.restart.meaning).conflicts("resume"),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   log: () => new Option(FLAGS.log.flags, FLAGS.log.meaning).choices(FLAGS.log.choices),
+  page: () => new Option(FLAGS.page.flags, FLAGS.page.meaning),
   samples: () => new Option(FLAGS.samples.flags, FLAGS.samples.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
   prompt: () => new Option(FLAGS.prompt.flags, FLAGS.prompt.meaning).makeOptionMandatory(),

@@ -27,6 +27,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./train.ts")).trainCommand(),
   },
   {
+    name: "report",
+    summary: "Show a run as a page, or several runs side by side",
+    load: async () => (await import("./report.ts")).reportCommand(),
+  },
+  {
     name: "generate",
     summary: "Answer a prompt with a model and an adapter",
     load: async () => (await import("./generate.ts")).generateCommand(),

@@ -24,6 +24,7 @@ import { describeData, type ReadData, readData } from "./data_input.ts";
 import { fineTuneOn, type RunOptions, type Sampling, saveResult } from "./fine_tune.ts";
 import { note, quote } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
+import { reportFacts } from "./report_run.ts";
 import { clearRun, recordRun, requireFinished, type RunToRecord } from "./run_record.ts";
 import { flagsOf, resumedFlags, type TrainFlags, trainOptions } from "./run_settings.ts";
 
@@ -138,6 +139,7 @@ async function trainTo(
     identity,
     validationIdentity,
     record,
+    report: { programDir: run.program.dir, data, ...reportFacts(record) },
     json: flags.json === true,
     log: flags.log,
     samples: flags.samples === undefined

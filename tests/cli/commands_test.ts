@@ -157,7 +157,7 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       assert.deepEqual(
         events.map(({ type }) => type),
         ["start", "sample", "step", "step", "step", "step", "step", "saved", "done"]
-          .concat("adapter", "sample"),
+          .concat("adapter", "sample", "report"),
       );
       const { prompt, expected } = events[1] as unknown as { prompt: string; expected: string };
       assert.match(`${prompt}|${expected}`, /What is \d+\?.*\|.*It is \d+\./s);
@@ -186,7 +186,8 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const { code, stderr, lines } = await interrupted(dir, `${train}00 --out stopped --json`);
       assert.equal(code, 130, stderr);
       const types = lines.map((line) => (JSON.parse(line) as { type: string }).type);
-      assert.deepEqual(types.slice(-3), ["saved", "interrupted", "adapter"]);
+      assert.deepEqual(types.slice(-4), ["saved", "interrupted", "adapter", "report"]);
+      assert.match(Deno.readTextFileSync(join(dir, "stopped/report.html")), /stopped, interrupted/);
       const command = stderr.match(/^ {2}deno task (train .*)$/m)?.[1] ?? "";
       assert.match(command, /^train --resume \S+\/stopped$/);
 

@@ -49,6 +49,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
     (bad) => ["program", "--data", "data.jsonl", "--out", "run", "--weights", bad],
     (bad) => ["program", "--init", "1", "--data", "data.jsonl", "--out", "run", "--adapter", bad],
   ],
+  report: [(bad) => [bad], (bad) => ["folder", bad]],
   generate: [(bad) => [bad, "--prompt", "Hello"]],
   chat: [(bad) => [bad]],
   bench: [(bad) => [bad]],

@@ -15,6 +15,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   // A leaf: PTX and buffers in, a report out.
   emulator: ["errors"],
   train: ["formats", "errors"],
+  // Pages about runs, from what a run's folder holds.
+  report: ["formats", "errors", "types:train"],
   spec: ["errors", "knobs"],
   graph: ["spec", "errors"],
   ops: ["graph", "errors"],
@@ -50,6 +52,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "spec",
     "formats",
     "train",
+    "report",
     "knobs",
     "errors",
   ],
