@@ -21,7 +21,7 @@ import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, grouped, note, print } from "./print.ts";
 import { Progress } from "./progress.ts";
-import { Reporter, type ReportSource } from "./report_run.ts";
+import { leastStepSeconds, Reporter, type ReportSource } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -83,7 +83,8 @@ interface SavingFlags {
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
   const { data, validation, steps, runDir, json, identity, validationIdentity } = options;
   const losses: number[] = [];
-  const progress = new Progress();
+  const leastSeconds = options.report && leastStepSeconds(trainer, options.report.programDir);
+  const progress = new Progress({ leastSeconds });
   using interrupt = new Interrupt("Finishing this step, then saving");
   const events = trainer.train({
     data,

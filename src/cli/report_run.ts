@@ -118,6 +118,17 @@ export class Reporter {
   }
 }
 
+/**
+ * Seconds of a step at the machine's peak arithmetic; nothing where the program's plan does not know the machine.
+ * @param trainer The trainer
+ * @param programDir The program's folder
+ * @throws {PacacError} run-invalid, where plan.json was changed; io
+ */
+export function leastStepSeconds({ info }: Trainer, programDir: string): number | undefined {
+  const plan = info.target === "reference" ? undefined : readPlan(programDir);
+  return plan && info.accumulate * info.flopsPerStep / plan.machine.flopsPerSecond;
+}
+
 /** What an engine that counts its kernels' time has counted since it was loaded. */
 function profileOf({ engine }: Trainer): readonly KernelRecord[] {
   return engine instanceof NativeEngine
