@@ -51,6 +51,8 @@ export interface CompileOptions {
   readonly target: "cpu" | "cuda" | "reference";
   /** `native` for the best of this machine. */
   readonly isa: string;
+  /** cpu: the program is for other processors: the instruction set need not be this one's, and is then not tried here. */
+  readonly elsewhere?: boolean;
   readonly threads: number;
   /** Folder of the program. */
   readonly outDir: string;
@@ -85,8 +87,12 @@ export interface Compiled {
   readonly printed: readonly string[];
   /** What a person should know, a line each: where values come from. */
   readonly notes: readonly string[];
+  /** cpu: kernels, as distinct calls, whose parameters can be tuned, and those of them that have tuned values. */
+  readonly parameters?: { readonly tunable: number; readonly tuned: number };
   /** The standalone program, where one was asked for: its folder, and what builds it there. */
   readonly standalone?: { readonly folder: string; readonly build: string };
+  /** Where it was compiled for several instruction sets, the best first. */
+  readonly variants?: readonly IsaName[];
 }
 
 /**
@@ -107,7 +113,7 @@ export async function compile(
   if (targetName === "cuda") requireTraining(options);
   if (targetName === "cuda" && build) findNvcc();
   const standalone = wantsStandalone(options);
-  const isa = chooseIsa(options.isa);
+  const isa = chooseIsa(options.isa, options);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
@@ -159,6 +165,7 @@ export async function compile(
       standalone,
       timer,
       decode,
+      probe: isHere(isa),
       progress: options.onProgress,
     })
     : true;
@@ -171,6 +178,7 @@ export async function compile(
     warm,
     printed,
     notes: choice?.say() ?? [],
+    ...(choice === undefined ? {} : { parameters: choice.counts() }),
     ...(standalone === undefined
       ? {}
       : { standalone: { folder: standalone, build: buildLine(target.isa.flags) } }),
@@ -237,7 +245,15 @@ class Timer {
   }
 }
 
-function chooseIsa(name: string): IsaName {
+/** Whether this processor has an instruction set. */
+function isHere(name: IsaName): boolean {
+  return isasOf(cpuInfo()).includes(name);
+}
+
+function chooseIsa(
+  name: string,
+  { elsewhere = false }: { readonly elsewhere?: boolean } = {},
+): IsaName {
   const here = isasOf(cpuInfo());
   if (name === "native") return here[0];
   if (!isIsaName(name)) {
@@ -250,13 +266,13 @@ function chooseIsa(name: string): IsaName {
       },
     );
   }
-  if (!here.includes(name)) {
+  if (!elsewhere && !here.includes(name)) {
     throw new PacacError(
       "target-unknown",
       `Cannot build for ${name}: this processor does not have it`,
       {
         place: { field: "--isa" },
-        remedy: `use --isa native, or one of ${here.join(", ")}`,
+        remedy: `use --isa native, one of ${here.join(", ")}, or multi for a program to be moved`,
       },
     );
   }
@@ -293,6 +309,8 @@ interface WriteOptions {
   readonly json: string;
   readonly outDir: string;
   readonly standalone: string | undefined;
+  /** Whether this processor can try the addon. */
+  readonly probe: boolean;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
 }
@@ -314,7 +332,7 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, json, outDir, standalone, timer, decode, progress = () => {} }: WriteOptions,
+  { text, json, outDir, standalone, timer, decode, probe, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
   const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
@@ -331,7 +349,7 @@ async function writeNative(
     onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
   });
   timer.lap("build");
-  await probeAddon(built.path, { cache, make: !cuda });
+  if (probe) await probeAddon(built.path, { cache, make: !cuda });
   timer.lap("probe");
   const written = await emitTypescript(plan.info, {
     addon: built.name,

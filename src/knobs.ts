@@ -13,6 +13,7 @@ import process from "node:process";
 export const ENVIRONMENT = {
   PACAC_CACHE: "Folder of the build cache (default: XDG_CACHE_HOME/pacac, then ~/.cache/pacac)",
   PACAC_THREADS: "Threads of a compiled program (default: one for each core)",
+  PACAC_ISA: "Instruction set to load of a program for several (default: the processor's best)",
   XDG_CACHE_HOME: "Where the cache goes if PACAC_CACHE is not set",
   CXX: "C++ compiler (default: the first of g++, clang++, c++ that is installed)",
   CUDA_HOME: "Folder of the CUDA toolkit (default: nvcc on the PATH, then /usr/local/cuda)",
@@ -43,9 +44,10 @@ export const FLAGS = {
   },
   isa: {
     flags: "--isa <name>",
-    choices: ["native", "avx2", "avx512", "avx512_bf16", "neon", "plain"],
+    choices: ["native", "multi", "avx2", "avx512", "avx512_bf16", "neon", "plain"],
     default: "native",
-    meaning: "Instruction set of the cpu target",
+    meaning: "Instruction set of the cpu target; multi: all, one is chosen when the program is " +
+      "loaded",
   },
   out: { flags: "--out <dir>", meaning: "Folder for the generated program" },
   threads: {

@@ -3,6 +3,7 @@
  * @module
  */
 import { arch, cpus, release, totalmem, type } from "node:os";
+import { join } from "node:path";
 import { processorName } from "../build/processor.ts";
 import { findToolchain } from "../build/toolchain.ts";
 import { PacacError } from "../errors.ts";
@@ -143,7 +144,7 @@ function recordOf(
   const { info } = trainer;
   const { runDir, command, flags, began, versions } = source;
   const before = trainer.stepsDone === 0 ? undefined : readRecord(runDir);
-  const plan = readPlan(source.programDir);
+  const plan = planOf(trainer, source.programDir);
   return {
     version: 1,
     name: info.name,
@@ -165,6 +166,12 @@ function recordOf(
     // Until this part of a run has times of its own, those of the part before stand.
     ...(before?.profile === undefined ? {} : { profile: before.profile }),
   };
+}
+
+/** A program for several instruction sets has a plan for each, in its folder. */
+function planOf({ engine }: Trainer, dir: string): RunRecord["plan"] {
+  const isa = engine instanceof NativeEngine ? engine.memory().isa : "";
+  return readPlan(dir) ?? readPlan(join(dir, isa));
 }
 
 /**

@@ -107,6 +107,12 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
       remedy: "use --target cpu",
     });
   }
+  if (flags.isa === "multi") {
+    throw new PacacError("usage", "Cannot tune several instruction sets at once", {
+      place: { field: "--isa" },
+      remedy: "tune one that this processor has; compile --isa multi takes what was found for each",
+    });
+  }
   const loaded = await loadSpec(userPath(spec));
   const { file, minutes, again = false, seed } = flags;
   const { plan } = await compileSpec(loaded, { ...flags, build: false, tuned: false });

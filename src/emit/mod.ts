@@ -95,3 +95,26 @@ export async function emitTypescript(
     }),
   );
 }
+
+/**
+ * Writes the module above programs for several instruction sets.
+ * @param info The program
+ * @param options Their names, what kind of program it is, memo
+ */
+export async function emitVariants(
+  info: ProgramInfo,
+  options: {
+    readonly variants: readonly string[];
+    readonly decode: boolean;
+    readonly memo: Memo;
+  },
+): Promise<EmittedFile> {
+  const { memo, ...rest } = options;
+  const writer = Deno.readTextFileSync(new URL("./variants.ts", import.meta.url));
+  const file = rest.decode ? "decoder.ts" : "trainer.ts";
+  const source = await memo.textLater(
+    JSON.stringify([file, info, rest, writer]),
+    async () => (await import("./variants.ts")).emitVariantEntry(info, rest),
+  );
+  return { file, source };
+}

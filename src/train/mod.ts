@@ -167,3 +167,4 @@ export {
   type TrainerOptions,
   type Values,
 } from "./trainer.ts";
+export { chooseVariant } from "./variants.ts";

@@ -106,6 +106,8 @@ export interface NativeOptions {
 export interface NativeModule {
   /** Makes the program of this addon. */
   readonly NativeProgram: new (options: NativeOptions) => NativeProgram;
+  /** Instruction sets that this processor has, the best first. */
+  readonly instructionSets: () => string[];
 }
 
 /** Constants of a program, float32 in one file. */
@@ -136,8 +138,10 @@ export function openAddon(path: string): NativeModule {
   const about = { code: "load-failed", action: "load the addon", file: path } as const;
   const remedy = "compile the model again on this machine";
   translated(() => process.dlopen(module, path), { ...about, remedy });
-  const { NativeProgram } = module.exports;
-  if (NativeProgram !== undefined) return { NativeProgram };
+  const { NativeProgram, instructionSets } = module.exports;
+  if (NativeProgram !== undefined && instructionSets !== undefined) {
+    return { NativeProgram, instructionSets };
+  }
   throw complaint("it is not one of pacac's", { ...about, remedy });
 }
 

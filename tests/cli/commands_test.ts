@@ -252,6 +252,12 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const measured = JSON.parse(stdout) as { tokensPerSecond: number; steps: number };
       assert.ok(measured.tokensPerSecond > 0);
       assert.equal(measured.steps, 2);
+      const refused = await runCommand(["bench", "tuned", "--no-tuned"], { dir });
+      assert.equal(refused.exit, "2");
+      assert.match(
+        refused.stderr,
+        /\(--no-tuned\): Cannot choose tuned values: .* compiled already/,
+      );
     });
   } finally {
     await Deno.remove(dir, { recursive: true });

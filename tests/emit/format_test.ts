@@ -25,5 +25,5 @@ Deno.test("formatCpp() asks its memo by what was given", () => {
     textLater: (_: string, make: () => Promise<string>) => make(),
   };
   assert.equal(formatCpp("int  f();\n", memo), "int f();\n");
-  assert.match(keys[0], /\nint  f\(\);\n$/);
+  assert.match(keys[0], /\nint {2}f\(\);\n$/);
 });

@@ -42,8 +42,10 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "spec",
     "errors",
   ],
+  compile_multi: ["compile", "emit", "build", "targets/cpu", "spec", "errors"],
   cli: [
     "compile",
+    "compile_multi",
     "tune",
     "build",
     "emulator",
