@@ -11,26 +11,26 @@ extern "C" {
 void documents_T64_fe190a66();
 void embed_T64_V64_D64_6863d624();
 void rms_norm_T64_D64_e3f22057();
-void linear_T64_K64_O64_R8_af2c7188();
+void linear_T64_K64_O64_R8_8bb0eb3a();
 void rope_T64_Q64_S32_P32_22bbf8c3();
 void attention_T64_Q64_K64_H2_f5a49874();
-void linear_T64_K64_O64_R8_cd3b8625();
+void linear_T64_K64_O64_R8_2d217e91();
 void swiglu_T64_F64_b000b24e();
-void lm_head_loss_T64_D64_V64_4e360b46_list();
-void lm_head_loss_T64_D64_V64_4e360b46_rest();
-void lm_head_loss_T64_D64_V64_4e360b46_logits();
-void lm_head_loss_T64_D64_V64_4e360b46_softmax();
-void lm_head_loss_T64_D64_V64_4e360b46_dx();
+void lm_head_loss_T64_D64_V64_88006c59_list();
+void lm_head_loss_T64_D64_V64_88006c59_rest();
+void lm_head_loss_T64_D64_V64_88006c59_logits();
+void lm_head_loss_T64_D64_V64_88006c59_softmax();
+void lm_head_loss_T64_D64_V64_88006c59_dx();
 void mean_loss_T64_64519980();
-void lm_head_logits_T64_D64_V64_C64_a53d1553();
+void lm_head_logits_T64_D64_V64_C64_405ce752();
 void rms_norm_backward_T64_D64_8b513b3c();
-void linear_backward_weight_T64_O64_R8_cc85d493();
-void linear_backward_weight_T64_O64_R8_cc85d493_total();
-void linear_backward_input_T64_O64_K64_R8_993faebe_columns();
-void linear_backward_input_T64_O64_K64_R8_993faebe();
+void linear_backward_weight_T64_O64_R8_23fcdf98();
+void linear_backward_weight_T64_O64_R8_23fcdf98_total();
+void linear_backward_input_T64_O64_K64_R8_2567bcb7_columns();
+void linear_backward_input_T64_O64_K64_R8_2567bcb7();
 void swiglu_backward_T64_F64_86d74962();
-void linear_backward_input_T64_O64_K64_R8_1128b517_columns();
-void linear_backward_input_T64_O64_K64_R8_1128b517();
+void linear_backward_input_T64_O64_K64_R8_dcce56b7_columns();
+void linear_backward_input_T64_O64_K64_R8_dcce56b7();
 void rms_norm_backward_T64_D64_1d729022();
 void attention_backward_T64_Q64_K64_H2_5f0bd492_delta();
 void attention_backward_T64_Q64_K64_H2_5f0bd492_keys();
@@ -53,8 +53,8 @@ constexpr Launch embed_T64_V64_D64_6863d624[] = {
 constexpr Launch rms_norm_T64_D64_e3f22057[] = {
     {&pacac::rms_norm_T64_D64_e3f22057, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_T64_K64_O64_R8_af2c7188[] = {
-    {&pacac::linear_T64_K64_O64_R8_af2c7188, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_8bb0eb3a[] = {
+    {&pacac::linear_T64_K64_O64_R8_8bb0eb3a, {1, 2, 1}, 128, 43008},
 };
 constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
     {&pacac::rope_T64_Q64_S32_P32_22bbf8c3, {2, 1, 1}, 256, 0},
@@ -62,42 +62,42 @@ constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
 constexpr Launch attention_T64_Q64_K64_H2_f5a49874[] = {
     {&pacac::attention_T64_Q64_K64_H2_f5a49874, {1, 2, 2}, 128, 20480},
 };
-constexpr Launch linear_T64_K64_O64_R8_cd3b8625[] = {
-    {&pacac::linear_T64_K64_O64_R8_cd3b8625, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_2d217e91[] = {
+    {&pacac::linear_T64_K64_O64_R8_2d217e91, {1, 2, 1}, 128, 43008},
 };
 constexpr Launch swiglu_T64_F64_b000b24e[] = {
     {&pacac::swiglu_T64_F64_b000b24e, {2, 1, 1}, 256, 0},
 };
-constexpr Launch lm_head_loss_T64_D64_V64_4e360b46[] = {
-    {&pacac::lm_head_loss_T64_D64_V64_4e360b46_list, {1, 1, 1}, 32, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_4e360b46_rest, {64, 1, 1}, 32, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_4e360b46_logits, {1, 2, 1}, 128, 36864, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_4e360b46_softmax, {64, 1, 1}, 256, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_4e360b46_dx, {1, 2, 1}, 128, 36864, 0},
+constexpr Launch lm_head_loss_T64_D64_V64_88006c59[] = {
+    {&pacac::lm_head_loss_T64_D64_V64_88006c59_list, {1, 1, 1}, 32, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_88006c59_rest, {64, 1, 1}, 32, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_88006c59_logits, {1, 2, 1}, 128, 36864, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_88006c59_softmax, {64, 1, 1}, 256, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_88006c59_dx, {1, 2, 1}, 128, 36864, 0},
 };
 constexpr Launch mean_loss_T64_64519980[] = {
     {&pacac::mean_loss_T64_64519980, {1, 1, 1}, 32, 0},
 };
-constexpr Launch lm_head_logits_T64_D64_V64_C64_a53d1553[] = {
-    {&pacac::lm_head_logits_T64_D64_V64_C64_a53d1553, {1, 2, 1}, 128, 36864},
+constexpr Launch lm_head_logits_T64_D64_V64_C64_405ce752[] = {
+    {&pacac::lm_head_logits_T64_D64_V64_C64_405ce752, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch rms_norm_backward_T64_D64_8b513b3c[] = {
     {&pacac::rms_norm_backward_T64_D64_8b513b3c, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_backward_weight_T64_O64_R8_cc85d493[] = {
-    {&pacac::linear_backward_weight_T64_O64_R8_cc85d493, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_weight_T64_O64_R8_cc85d493_total, {1, 1, 1}, 256, 0},
+constexpr Launch linear_backward_weight_T64_O64_R8_23fcdf98[] = {
+    {&pacac::linear_backward_weight_T64_O64_R8_23fcdf98, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_weight_T64_O64_R8_23fcdf98_total, {1, 1, 1}, 256, 0},
 };
-constexpr Launch linear_backward_input_T64_O64_K64_R8_993faebe[] = {
-    {&pacac::linear_backward_input_T64_O64_K64_R8_993faebe_columns, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_input_T64_O64_K64_R8_993faebe, {1, 2, 1}, 128, 36864},
+constexpr Launch linear_backward_input_T64_O64_K64_R8_2567bcb7[] = {
+    {&pacac::linear_backward_input_T64_O64_K64_R8_2567bcb7_columns, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_T64_O64_K64_R8_2567bcb7, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch swiglu_backward_T64_F64_86d74962[] = {
     {&pacac::swiglu_backward_T64_F64_86d74962, {2, 1, 1}, 256, 0},
 };
-constexpr Launch linear_backward_input_T64_O64_K64_R8_1128b517[] = {
-    {&pacac::linear_backward_input_T64_O64_K64_R8_1128b517_columns, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_input_T64_O64_K64_R8_1128b517, {1, 2, 1}, 128, 36864},
+constexpr Launch linear_backward_input_T64_O64_K64_R8_dcce56b7[] = {
+    {&pacac::linear_backward_input_T64_O64_K64_R8_dcce56b7_columns, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_T64_O64_K64_R8_dcce56b7, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch rms_norm_backward_T64_D64_1d729022[] = {
     {&pacac::rms_norm_backward_T64_D64_1d729022, {16, 1, 1}, 128, 0},
@@ -131,45 +131,45 @@ extern const KernelEntry embed_T64_V64_D64_6863d624 = {
 extern const KernelEntry rms_norm_T64_D64_e3f22057 = {
     2,     "rms_norm_T64_D64_e3f22057",         nullptr, 4, 16384.0, 16896.0,
     false, launches::rms_norm_T64_D64_e3f22057, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_af2c7188 = {
-    3,     "linear_T64_K64_O64_R8_af2c7188",         nullptr, 6, 524288.0, 27680.0,
-    false, launches::linear_T64_K64_O64_R8_af2c7188, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_8bb0eb3a = {
+    3,     "linear_T64_K64_O64_R8_8bb0eb3a",         nullptr, 6, 524288.0, 27680.0,
+    false, launches::linear_T64_K64_O64_R8_8bb0eb3a, 1};
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3 = {
     4,     "rope_T64_Q64_S32_P32_22bbf8c3",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_22bbf8c3, 1};
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874 = {
     5,     "attention_T64_Q64_K64_H2_f5a49874",         nullptr, 6, 270336.0, 33536.0,
     false, launches::attention_T64_Q64_K64_H2_f5a49874, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_cd3b8625 = {
-    6,     "linear_T64_K64_O64_R8_cd3b8625",         nullptr, 7, 524288.0, 35872.0,
-    false, launches::linear_T64_K64_O64_R8_cd3b8625, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_2d217e91 = {
+    6,     "linear_T64_K64_O64_R8_2d217e91",         nullptr, 7, 524288.0, 35872.0,
+    false, launches::linear_T64_K64_O64_R8_2d217e91, 1};
 extern const KernelEntry swiglu_T64_F64_b000b24e = {
     7,     "swiglu_T64_F64_b000b24e",         nullptr, 3, 24576.0, 24576.0,
     false, launches::swiglu_T64_F64_b000b24e, 1};
-extern const KernelEntry lm_head_loss_T64_D64_V64_4e360b46 = {
-    8,    "lm_head_loss_T64_D64_V64_4e360b46",         nullptr, 6, 1048576.0, 33284.0,
-    true, launches::lm_head_loss_T64_D64_V64_4e360b46, 5};
+extern const KernelEntry lm_head_loss_T64_D64_V64_88006c59 = {
+    8,    "lm_head_loss_T64_D64_V64_88006c59",         nullptr, 6, 1048576.0, 33284.0,
+    true, launches::lm_head_loss_T64_D64_V64_88006c59, 5};
 extern const KernelEntry mean_loss_T64_64519980 = {
     9,     "mean_loss_T64_64519980",         nullptr, 3, 64.0, 264.0,
     false, launches::mean_loss_T64_64519980, 1};
-extern const KernelEntry lm_head_logits_T64_D64_V64_C64_a53d1553 = {
-    10,    "lm_head_logits_T64_D64_V64_C64_a53d1553",         nullptr, 4, 524288.0, 33024.0,
-    false, launches::lm_head_logits_T64_D64_V64_C64_a53d1553, 1};
+extern const KernelEntry lm_head_logits_T64_D64_V64_C64_405ce752 = {
+    10,    "lm_head_logits_T64_D64_V64_C64_405ce752",         nullptr, 4, 524288.0, 33024.0,
+    false, launches::lm_head_logits_T64_D64_V64_C64_405ce752, 1};
 extern const KernelEntry rms_norm_backward_T64_D64_8b513b3c = {
     11,    "rms_norm_backward_T64_D64_8b513b3c",         nullptr, 5, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_8b513b3c, 1};
-extern const KernelEntry linear_backward_weight_T64_O64_R8_cc85d493 = {
-    12,   "linear_backward_weight_T64_O64_R8_cc85d493",         nullptr, 3, 65536.0, 13312.0,
-    true, launches::linear_backward_weight_T64_O64_R8_cc85d493, 2};
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_993faebe = {
-    13,   "linear_backward_input_T64_O64_K64_R8_993faebe",         nullptr, 5, 524288.0, 26656.0,
-    true, launches::linear_backward_input_T64_O64_K64_R8_993faebe, 2};
+extern const KernelEntry linear_backward_weight_T64_O64_R8_23fcdf98 = {
+    12,   "linear_backward_weight_T64_O64_R8_23fcdf98",         nullptr, 3, 65536.0, 13312.0,
+    true, launches::linear_backward_weight_T64_O64_R8_23fcdf98, 2};
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_2567bcb7 = {
+    13,   "linear_backward_input_T64_O64_K64_R8_2567bcb7",         nullptr, 5, 524288.0, 26656.0,
+    true, launches::linear_backward_input_T64_O64_K64_R8_2567bcb7, 2};
 extern const KernelEntry swiglu_backward_T64_F64_86d74962 = {
     14,    "swiglu_backward_T64_F64_86d74962",         nullptr, 5, 49152.0, 40960.0,
     false, launches::swiglu_backward_T64_F64_86d74962, 1};
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_1128b517 = {
-    15,   "linear_backward_input_T64_O64_K64_R8_1128b517",         nullptr, 6, 524288.0, 34848.0,
-    true, launches::linear_backward_input_T64_O64_K64_R8_1128b517, 2};
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_dcce56b7 = {
+    15,   "linear_backward_input_T64_O64_K64_R8_dcce56b7",         nullptr, 6, 524288.0, 34848.0,
+    true, launches::linear_backward_input_T64_O64_K64_R8_dcce56b7, 2};
 extern const KernelEntry rms_norm_backward_T64_D64_1d729022 = {
     16,    "rms_norm_backward_T64_D64_1d729022",         nullptr, 6, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_1d729022, 1};
@@ -363,19 +363,19 @@ constexpr const KernelEntry* kernels[] = {
     &use::documents_T64_fe190a66,
     &use::embed_T64_V64_D64_6863d624,
     &use::rms_norm_T64_D64_e3f22057,
-    &use::linear_T64_K64_O64_R8_af2c7188,
+    &use::linear_T64_K64_O64_R8_8bb0eb3a,
     &use::rope_T64_Q64_S32_P32_22bbf8c3,
     &use::attention_T64_Q64_K64_H2_f5a49874,
-    &use::linear_T64_K64_O64_R8_cd3b8625,
+    &use::linear_T64_K64_O64_R8_2d217e91,
     &use::swiglu_T64_F64_b000b24e,
-    &use::lm_head_loss_T64_D64_V64_4e360b46,
+    &use::lm_head_loss_T64_D64_V64_88006c59,
     &use::mean_loss_T64_64519980,
-    &use::lm_head_logits_T64_D64_V64_C64_a53d1553,
+    &use::lm_head_logits_T64_D64_V64_C64_405ce752,
     &use::rms_norm_backward_T64_D64_8b513b3c,
-    &use::linear_backward_weight_T64_O64_R8_cc85d493,
-    &use::linear_backward_input_T64_O64_K64_R8_993faebe,
+    &use::linear_backward_weight_T64_O64_R8_23fcdf98,
+    &use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
     &use::swiglu_backward_T64_F64_86d74962,
-    &use::linear_backward_input_T64_O64_K64_R8_1128b517,
+    &use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
     &use::rms_norm_backward_T64_D64_1d729022,
     &use::attention_backward_T64_Q64_K64_H2_5f0bd492,
     &use::rope_T64_Q64_S32_P32_fcc1e9da,
