@@ -103,7 +103,7 @@ function chartOf({ peak, activations, arenaBytes }: PlanRecord): MemoryView["cha
   return { areas, yTicks: y.ticks, phases: marks, arena: y.at(arenaBytes / 1e6) };
 }
 
-/** What lives from step to step: the largest kinds, and the rest together; bytes up to the upper edge of each. */
+/** What lives from step to step: the largest kinds, and the rest together if it is seen; bytes up to the upper edge of each. */
 function lastingOf(
   peak: PlanRecord["peak"],
   arenaBytes: number,
@@ -114,7 +114,7 @@ function lastingOf(
     );
   const own = kinds.filter(([, bytes], i) => i < LASTING && bytes >= SEEN * arenaBytes);
   const rest = kinds.slice(own.length).reduce((sum, [, bytes]) => sum + bytes, 0);
-  const shown = rest === 0 ? own : [...own, ["others", rest] as const];
+  const shown = rest < SEEN * arenaBytes ? own : [...own, ["others", rest] as const];
   let sum = 0;
   return { names: shown.map(([kind]) => kind), bytes: shown.map(([, bytes]) => sum += bytes) };
 }

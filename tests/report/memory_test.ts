@@ -37,7 +37,15 @@ Deno.test("areas stand on each other, and reach the peak that the plan names", (
 
 Deno.test("what lives for good has an area for each large kind, and one for all others", () => {
   ok(plan !== undefined);
-  const kinds = { moment: 2e6, parameter: 1e6, gradient: 9e5, index: 1e3, output: 10, none: 0 };
+  const kinds = {
+    moment: 2e6,
+    parameter: 1e6,
+    gradient: 9e5,
+    index: 4e4,
+    constant: 4e4,
+    output: 10,
+    none: 0,
+  };
   const { chart } = memoryView({ ...plan, peak: { ...plan.peak, ...kinds } });
   deepEqual(chart?.areas.map(({ name, number }) => `${number} ${name}`), [
     ...["1 moment", "2 parameter", "3 gradient", "4 others"],
