@@ -21,7 +21,7 @@ import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, grouped, note, print } from "./print.ts";
 import { Progress } from "./progress.ts";
-import { Reporter, type ReportSource } from "./report_run.ts";
+import { leastStepSeconds, Reporter, type ReportSource } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -83,7 +83,8 @@ interface SavingFlags {
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
   const { data, validation, steps, runDir, json, identity, validationIdentity } = options;
   const losses: number[] = [];
-  const progress = new Progress();
+  const leastSeconds = options.report && leastStepSeconds(trainer, options.report.programDir);
+  const progress = new Progress({ leastSeconds });
   using interrupt = new Interrupt("Finishing this step, then saving");
   const events = trainer.train({
     data,
@@ -106,27 +107,39 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   const sample = async (when: "before" | "after") => {
     for await (const event of options.samples?.(when, interrupt.signal) ?? []) tell(event);
   };
-  for await (const event of events) {
-    tell(event);
-    if (event.type === "start" && event.step === 0) await sample("before");
-    if (event.type !== "step") continue;
-    losses.push(event.loss);
-    // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
-    await new Promise((resume) => setTimeout(resume));
-  }
-  progress.end();
-  await saveResult(trainer, options);
-  if (!interrupt.signal.aborted) await sample("after");
-  const page = reporter?.write();
-  if (page !== undefined) {
-    if (json) print(JSON.stringify({ type: "report", file: page }));
-    else note(`report ${page}`);
+  try {
+    for await (const event of events) {
+      tell(event);
+      if (event.type === "start" && event.step === 0) await sample("before");
+      if (event.type !== "step") continue;
+      losses.push(event.loss);
+      // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
+      await new Promise((resume) => setTimeout(resume));
+    }
+    progress.end();
+    await saveResult(trainer, options);
+    if (!interrupt.signal.aborted) await sample("after");
+  } finally {
+    progress.end();
+    // A run that fails has a report too, of what came before.
+    tellReport(reporter?.write(), json);
   }
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
   );
   throw new Exit(interrupt.exitCode);
+}
+
+/**
+ * Says where the page is.
+ * @param file Its file; nothing where there is none
+ * @param json Whether events are printed as lines of JSON
+ */
+export function tellReport(file: string | undefined, json: boolean): void {
+  if (file === undefined) return;
+  if (json) print(JSON.stringify({ type: "report", file }));
+  else note(`report ${file}`);
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {

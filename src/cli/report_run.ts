@@ -11,7 +11,6 @@ import {
   type DataRecord,
   type KernelRecord,
   readPlan,
-  readRecord,
   type RunRecord,
   writeRecord,
 } from "../report/record.ts";
@@ -24,7 +23,7 @@ import {
   type Trainer,
   type TrainEvent,
 } from "../train/mod.ts";
-import { quote } from "./print.ts";
+import { note, quote } from "./print.ts";
 import { writeReport } from "./report.ts";
 
 /** A page in the middle of a run may take this share of the run's time. */
@@ -46,7 +45,7 @@ export interface ReportSource {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Takes a run's events after they were written down, and makes its report. */
+/** Takes a run's events after they were written down, and makes its report. What hinders that is told, and never ends the run. */
 export class Reporter {
   readonly #trainer: Trainer;
   readonly #source: ReportSource;
@@ -72,12 +71,15 @@ export class Reporter {
   /**
    * Counts the kernels' time of a step: evaluations and samples lie between other events, and are left out.
    * @param event The event
-   * @throws {PacacError} io
    */
   log(event: TrainEvent): void {
     if (event.type === "start") {
-      this.#record = recordOf(this.#trainer, { ...this.#source, schedule: event.schedule });
-      writeRecord(this.#source.runDir, this.#record);
+      const { schedule } = event;
+      this.#record = attempt(() => {
+        const record = recordOf(this.#trainer, { ...this.#source, schedule });
+        writeRecord(this.#source.runDir, record);
+        return record;
+      });
     }
     const now = profileOf(this.#trainer);
     if (event.type === "step") {
@@ -100,23 +102,58 @@ export class Reporter {
 
   /**
    * Writes the record and the page as of now.
-   * @returns The page's file; nothing before the first step
-   * @throws {PacacError} io
+   * @returns The page's file; nothing before the first step, or where it cannot be
    */
   write(): string | undefined {
-    if (this.#record === undefined || this.#steps === 0) return undefined;
+    const record = this.#record;
+    if (record === undefined || this.#steps === 0) return undefined;
     const began = performance.now();
-    const kernels = [...this.#kernels.values()].filter(({ calls }) => calls > 0);
-    const profile = { steps: this.#steps, seconds: this.#seconds, kernels };
-    writeRecord(this.#source.runDir, {
-      ...this.#record,
-      ...(kernels.length === 0 ? {} : { profile }),
-    });
-    const file = writeReport(this.#source.runDir);
+    const file = attempt(() => this.#write(record));
     const now = performance.now();
     this.#due = now + (now - began) / PAGE_SHARE;
     return file;
   }
+
+  #write(record: RunRecord): string {
+    const kernels = [...this.#kernels.values()].filter(({ calls }) => calls > 0);
+    const profile = { steps: this.#steps, seconds: this.#seconds, kernels };
+    writeRecord(this.#source.runDir, {
+      ...record,
+      ...(kernels.length === 0 ? {} : { profile }),
+    });
+    return writeReport(this.#source.runDir);
+  }
+}
+
+/** What comes of it; nothing, and a warning, where files do not allow it. */
+function attempt<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof PacacError)) throw error;
+    note(`warning: the run goes on without its report: ${error.format()}`);
+    return undefined;
+  }
+}
+
+/**
+ * Writes the page of a run that was killed between its last step and its page.
+ * @param runDir The run's folder
+ * @returns The page's file; nothing where it cannot be
+ */
+export function pageOfEndedRun(runDir: string): string | undefined {
+  return attempt(() => writeReport(runDir));
+}
+
+/**
+ * Seconds of a step at the machine's peak arithmetic; nothing where the program's plan does not know the machine.
+ * @param trainer The trainer
+ * @param programDir The program's folder
+ */
+export function leastStepSeconds(trainer: Trainer, programDir: string): number | undefined {
+  const { info } = trainer;
+  const plan = info.target === "reference" ? undefined : attempt(() => planOf(trainer, programDir));
+  return plan && info.accumulate * info.flopsPerStep / plan.machine.flopsPerSecond;
 }
 
 /** What an engine that counts its kernels' time has counted since it was loaded. */
@@ -131,8 +168,7 @@ function recordOf(
   source: ReportSource & { readonly schedule: RateSchedule },
 ): RunRecord {
   const { info } = trainer;
-  const { runDir, command, flags, began, versions } = source;
-  const before = trainer.stepsDone === 0 ? undefined : readRecord(runDir);
+  const { command, flags, began, versions } = source;
   const plan = planOf(trainer, source.programDir);
   return {
     version: 1,
@@ -152,8 +188,6 @@ function recordOf(
     flopsPerStep: info.accumulate * info.flopsPerStep,
     data: dataOf(source.data),
     ...(plan === undefined ? {} : { plan }),
-    // Until this part of a run has times of its own, those of the part before stand.
-    ...(before?.profile === undefined ? {} : { profile: before.profile }),
   };
 }
 

@@ -21,10 +21,10 @@ import {
 } from "../train/mod.ts";
 import { openWriter } from "./answer.ts";
 import { describeData, type ReadData, readData } from "./data_input.ts";
-import { fineTuneOn, type RunOptions, type Sampling, saveResult } from "./fine_tune.ts";
+import { fineTuneOn, type RunOptions, type Sampling, saveResult, tellReport } from "./fine_tune.ts";
 import { note, quote } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
-import { reportFacts } from "./report_run.ts";
+import { pageOfEndedRun, reportFacts } from "./report_run.ts";
 import { clearRun, recordRun, requireFinished, type RunToRecord } from "./run_record.ts";
 import { flagsOf, resumedFlags, type TrainFlags, trainOptions } from "./run_settings.ts";
 
@@ -153,6 +153,7 @@ async function trainTo(
   }
   note(`all ${steps} steps of the run are done`);
   await saveResult(trainer, options);
+  tellReport(pageOfEndedRun(runDir), options.json);
 }
 
 /**

@@ -44,8 +44,8 @@ export interface RunHistory {
 /** The name of the file in a run's folder. */
 const METRICS = "metrics.jsonl";
 
-/** Larger files are not what a run writes. */
-const MAX_BYTES = 1 << 30;
+/** Larger files are not what a run writes, nor longer lines. */
+const [MAX_BYTES, MAX_LINE] = [1 << 30, 1 << 24];
 
 /**
  * Reads a run's events. A last line that a crash cut off is passed over, and so are events of kinds that pages do not show.
@@ -67,7 +67,7 @@ export function readHistory(folder: string): RunHistory {
       remedy: `at most ${MAX_BYTES} are read`,
     });
   }
-  const history = historyOf(file, withFile(file, () => Deno.readTextFileSync(file)));
+  const history = historyOf(file);
   if (history.steps.length > 0) return history;
   throw new PacacError("run-invalid", "Cannot report on the run: it has no step yet", {
     place: { file },
@@ -75,16 +75,31 @@ export function readHistory(folder: string): RunHistory {
   });
 }
 
-function historyOf(file: string, text: string): RunHistory {
+function historyOf(file: string): RunHistory {
   const collected = new Collector();
-  const lines = text.split("\n");
-  // Behind the last line's end there is nothing, or what a crash left.
-  lines.slice(0, -1).forEach((line, i) => {
-    const fields = parse(line);
-    if (fields === undefined) throw badLine("it is no event", { file, line: i + 1 });
-    collected.add(fields, { file, line: i + 1 });
-  });
+  let line = 0;
+  for (const text of linesOf(file)) {
+    const place = { file, line: ++line };
+    const fields = parse(text);
+    if (fields === undefined) throw badLine("it is no event", place);
+    collected.add(fields, place);
+  }
   return collected.history();
+}
+
+/** Lines with an end: behind the last end there is nothing, or what a crash left. A file may be larger than the longest text. */
+function* linesOf(file: string): Generator<string, void, undefined> {
+  using handle = withFile(file, () => Deno.openSync(file));
+  const decoder = new TextDecoder(), buffer = new Uint8Array(1 << 20);
+  let rest = "";
+  for (;;) {
+    const count = withFile(file, () => handle.readSync(buffer));
+    if (count === null) return;
+    const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    if (rest.length > MAX_LINE) throw badLine("a line has no end", { file });
+    yield* lines;
+  }
 }
 
 type Fields = Readonly<Record<string, unknown>>;

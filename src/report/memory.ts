@@ -45,6 +45,9 @@ export const MEMORY_PLOT = { left: 56, right: 624, top: 14, bottom: 222 } as con
 /** Points of an area's edge at most: those between are not seen. */
 const MAX_POINTS = 560;
 
+/** Kinds that live for good with an area each, at most; and the share of the arena from which on one is seen. */
+const [LASTING, SEEN] = [5, 0.005];
+
 /** Kinds of the peak that come and go. */
 const PASSING = ["kept activations", "passing activations", "gaps"];
 
@@ -72,15 +75,15 @@ function chartOf({ peak, activations, arenaBytes }: PlanRecord): MemoryView["cha
   const { phases, kept, passing } = activations;
   const calls = Math.min(kept.length, passing.length);
   if (calls === 0) return undefined;
-  const lasting = Object.entries(peak).filter(([kind]) => !PASSING.includes(kind))
-    .reduce((sum, [, bytes]) => sum + bytes, 0);
   const { left, right, top, bottom } = MEMORY_PLOT;
   const y = linearAxis(arenaBytes / 1e6, { from: bottom, to: top });
   const x = (call: number) => left + call / calls * (right - left);
+  const { names, bytes: lasting } = lastingOf(peak, arenaBytes);
+  const base = lasting[lasting.length - 1] ?? 0;
   const levels = [
-    { name: "for good", values: kept.map(() => lasting) },
-    { name: "kept for backward", values: kept.map((bytes) => lasting + bytes) },
-    { name: "passing", values: kept.map((bytes, i) => lasting + bytes + passing[i]) },
+    ...names.map((name, i) => ({ name, values: kept.map(() => lasting[i]) })),
+    { name: "kept activations", values: kept.map((bytes) => base + bytes) },
+    { name: "passing activations", values: kept.map((bytes, i) => base + bytes + passing[i]) },
   ];
   const heights = levels.map(({ values }) => widest(values.slice(0, calls)));
   const areas = levels.map(({ name }, i) => ({
@@ -98,6 +101,22 @@ function chartOf({ peak, activations, arenaBytes }: PlanRecord): MemoryView["cha
     return count === 0 ? [] : [mark];
   });
   return { areas, yTicks: y.ticks, phases: marks, arena: y.at(arenaBytes / 1e6) };
+}
+
+/** What lives from step to step: the largest kinds, and the rest together if it is seen; bytes up to the upper edge of each. */
+function lastingOf(
+  peak: PlanRecord["peak"],
+  arenaBytes: number,
+): { readonly names: readonly string[]; readonly bytes: readonly number[] } {
+  const kinds = Object.entries(peak)
+    .filter(([kind, bytes]) => bytes > 0 && !PASSING.includes(kind)).toSorted((a, b) =>
+      b[1] - a[1]
+    );
+  const own = kinds.filter(([, bytes], i) => i < LASTING && bytes >= SEEN * arenaBytes);
+  const rest = kinds.slice(own.length).reduce((sum, [, bytes]) => sum + bytes, 0);
+  const shown = rest < SEEN * arenaBytes ? own : [...own, ["others", rest] as const];
+  let sum = 0;
+  return { names: shown.map(([kind]) => kind), bytes: shown.map(([, bytes]) => sum += bytes) };
 }
 
 /** Fewer values: of several, the greatest, since the peak is what a plan is about. */

@@ -48,6 +48,31 @@ Deno.test("a run leaves its report, and reports are made again from folders", as
     match(page("first/report.html"), /<dt>steps<\/dt><dd>6<\/dd>/);
   });
 
+  await t.step("a run that was killed before its page gets it where it goes on", async () => {
+    const before = page("first/report.html");
+    Deno.removeSync(project.file("first/report.html"));
+    const { code, err } = await run("train --resume first");
+    equal(code, 0, err);
+    ok(err.includes(`report ${project.file("first/report.html")}`), err);
+    equal(page("first/report.html"), before);
+  });
+
+  await t.step("a run that fails has its report up to there", async () => {
+    const { code, err } = await run(`${begin} --learning-rate 1e300 --out diverged`);
+    equal(code, 1, err);
+    match(err, /error\[adapter-invalid\]: .* not a finite number/);
+    match(err, /report \S+diverged\/report\.html/);
+    match(page("diverged/report.html"), /diverged, done/);
+  });
+
+  await t.step("a page that cannot be written is told, and costs the run nothing", async () => {
+    Deno.mkdirSync(project.file("hindered/report.json"), { recursive: true });
+    const { code, err } = await run(`${begin} --out hindered`);
+    equal(code, 0, err);
+    match(err, /warning: the run goes on without its report: error\[io\]: \S+report\.json/);
+    ok(Deno.statSync(project.file("hindered/adapter")).isDirectory);
+  });
+
   await t.step("report RUN writes the page again, where --out says", async () => {
     const before = page("first/report.html");
     Deno.removeSync(project.file("first/report.html"));

@@ -2,7 +2,7 @@
  * What comes out of a run's events, whoever wrote them.
  * @module
  */
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { PacacError } from "../../src/errors.ts";
 import { readHistory } from "../../src/report/history.ts";
 import { eventLines, RunFolder } from "./fixture.ts";
@@ -85,6 +85,19 @@ Deno.test("a line that a crash cut off is passed over; one that was changed is n
   refused(lines.with(4, lines[4].replace('"gradNorm":', '"norm":')), 5, "gradNorm");
   refused(lines.with(4, lines[4].replace('"loss":1', '"loss":"1"')), 5, "loss");
   refused(lines.slice(0, 2), 0);
+  refused([...lines, " ".repeat(18e6)], 0);
+});
+
+Deno.test("a file that is read in several parts gives the same, characters across their edges too", () => {
+  using run = new RunFolder();
+  const wide = "ü🦙".repeat(300_001);
+  const lines = eventLines();
+  const sample = { time: 1_700_000_000_000, type: "sample", step: 0, sample: 1, expected: "" };
+  run.metrics([...lines, JSON.stringify({ ...sample, prompt: wide, text: `x${wide}` }), ...lines]);
+  const { steps, samples } = readHistory(run.dir);
+  equal(steps.length, 40);
+  deepEqual(samples[2].prompt.length + samples[2].text.length, 2 * wide.length + 1);
+  ok(samples[2].prompt === wide && samples[2].text === `x${wide}`);
 });
 
 Deno.test("a step without a finite loss is no point", () => {
