@@ -2,17 +2,25 @@
  * The pipeline: from a loaded model description to a folder with a program that trains it.
  * @module
  */
-import { buildAddon, Cache, machineOf, probeAddon } from "./build/mod.ts";
+import {
+  buildAddon,
+  Cache,
+  findNvcc,
+  machineOf,
+  probeAddon,
+  standaloneFiles,
+} from "./build/mod.ts";
 import { cpuInfo } from "./build/processor.ts";
 import { programInfo } from "./emit/info.ts";
 import {
+  buildLine,
   CONSTANTS_FILE,
   emitProgram,
   emitTypescript,
   type GeneratedFile,
   writeGenerated,
 } from "./emit/mod.ts";
-import { type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
+import { planJson, type PlanSummary, planText, summarize } from "./emit/plan_text.ts";
 import { GRAPH_FILE } from "./emit/graph_file.ts";
 import { PacacError } from "./errors.ts";
 import type { Graph } from "./graph/graph.ts";
@@ -26,9 +34,9 @@ import { verifyPlan } from "./passes/verify_plan.ts";
 import type { FineTuneSpec } from "./spec/description.ts";
 import { type IsaName, ISAS, isasOf, isIsaName } from "./targets/cpu/isas.ts";
 import { cpuTarget } from "./targets/cpu/mod.ts";
-import { gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
+import { architectureOf, gpuMachine, type GpuName } from "./targets/cuda/gpus.ts";
 import { requireCuda } from "./targets/cuda/limits.ts";
-import { cudaTarget } from "./targets/cuda/mod.ts";
+import { cudaTarget, cudaTargetOn } from "./targets/cuda/mod.ts";
 import type { Plan } from "./targets/plan.ts";
 import {
   interpretedPlacement,
@@ -43,18 +51,20 @@ export interface CompileOptions {
   readonly target: "cpu" | "cuda" | "reference";
   /** `native` for the best of this machine. */
   readonly isa: string;
+  /** cpu: the program is for other processors: the instruction set need not be this one's, and is then not tried here. */
+  readonly elsewhere?: boolean;
   readonly threads: number;
   /** Folder of the program. */
   readonly outDir: string;
   /** Folder of the model's files, where the description's is not meant. */
   readonly weights?: string;
-  /** `after:PASS` or `after:all`: graphs to give back as text. */
+  /** `after:PASS` or `after:all`: graphs to give back as text. `standalone` (cuda): a program of its own, too. */
   readonly emit?: string;
   /** Compile for writing text, not for training: caches of this many tokens. */
   readonly decode?: { readonly context: number };
   /** false: plan only, nothing is written or built. Default true. */
   readonly build?: boolean;
-  /** cuda: the GPU that times are predicted for. */
+  /** cuda: the GPU that the program is built for; code for sm_80 and newer, and an h100's times, where it is not said. */
   readonly gpu?: GpuName;
   /** false: the kernels' defaults, whatever was tuned. Default true. */
   readonly tuned?: boolean;
@@ -77,6 +87,12 @@ export interface Compiled {
   readonly printed: readonly string[];
   /** What a person should know, a line each: where values come from. */
   readonly notes: readonly string[];
+  /** cpu: kernels, as distinct calls, whose parameters can be tuned, and those of them that have tuned values. */
+  readonly parameters?: { readonly tunable: number; readonly tuned: number };
+  /** The standalone program, where one was asked for: its folder, and what builds it there. */
+  readonly standalone?: { readonly folder: string; readonly build: string };
+  /** Where it was compiled for several instruction sets, the best first. */
+  readonly variants?: readonly IsaName[];
 }
 
 /**
@@ -93,11 +109,14 @@ export async function compile(
   const { target: targetName, outDir, weights, build = true } = options;
   const threads = targetName === "cpu" ? options.threads : 1;
   const timer = new Timer();
-  if (targetName === "cuda" && build) throw cudaIsPlanned();
-  const isa = chooseIsa(options.isa);
+  // What is missing is said before anything is worked out.
+  if (targetName === "cuda") requireTraining(options);
+  if (targetName === "cuda" && build) findNvcc();
+  const standalone = wantsStandalone(options);
+  const isa = chooseIsa(options.isa, options);
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
-  const { printed, after } = printer(options.emit);
+  const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
   const graph = options.decode === undefined
     ? runGraphPasses(spec, model.architecture, (pass, graph) => {
       timer.lap(pass);
@@ -107,7 +126,7 @@ export async function compile(
   if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
-  const target = targetOf(targetName, isa);
+  const target = targetOf(targetName, { isa, gpu: options.gpu });
   const choice = targetName !== "cpu" || options.tuned === false
     ? undefined
     : openChoice(options.database, { isa: target.isa, threads });
@@ -141,9 +160,12 @@ export async function compile(
   const warm = build
     ? await write(plan, {
       text,
+      json: planJson(summary),
       outDir,
+      standalone,
       timer,
       decode,
+      probe: isHere(isa),
       progress: options.onProgress,
     })
     : true;
@@ -156,7 +178,30 @@ export async function compile(
     warm,
     printed,
     notes: choice?.say() ?? [],
+    ...(choice === undefined ? {} : { parameters: choice.counts() }),
+    ...(standalone === undefined
+      ? {}
+      : { standalone: { folder: standalone, build: buildLine(target.isa.flags) } }),
   };
+}
+
+/** The folder of a standalone program, where one is asked for. */
+function wantsStandalone({ emit, target, outDir }: CompileOptions): string | undefined {
+  if (emit !== "standalone") return undefined;
+  if (target === "cuda") return `${outDir}/standalone`;
+  throw new PacacError("usage", `Cannot write a standalone program for ${target}: it has none`, {
+    place: { field: "--emit" },
+    remedy: "use --target cuda",
+  });
+}
+
+/** Kernels that write text are the cpu's and the reference's. */
+function requireTraining({ decode }: CompileOptions): void {
+  if (decode === undefined) return;
+  throw new PacacError("target-unknown", "Cannot write text on cuda: its programs train only", {
+    place: { field: "--target" },
+    remedy: "use --target cpu: an adapter does not depend on where it was trained",
+  });
 }
 
 /** The batch's shape as the program has it: one text as long as its caches, where it writes text. */
@@ -165,8 +210,11 @@ function shapeOf(spec: FineTuneSpec, decode: CompileOptions["decode"]): FineTune
   return { ...spec, train: { ...spec.train, batch: 1, accumulate: 1, seqLen: decode.context } };
 }
 
-function targetOf(name: CompileOptions["target"], isa: IsaName): Target {
-  if (name === "cuda") return cudaTarget;
+function targetOf(
+  name: CompileOptions["target"],
+  { isa, gpu }: { readonly isa: IsaName; readonly gpu: GpuName | undefined },
+): Target {
+  if (name === "cuda") return gpu === undefined ? cudaTarget : cudaTargetOn(architectureOf(gpu));
   return name === "reference" ? referenceTarget : cpuTarget(isa);
 }
 
@@ -174,15 +222,6 @@ async function machineFor({ target }: Plan, options: CompileOptions): Promise<Ma
   if (target.name === "cuda") return gpuMachine(options.gpu ?? "h100");
   if (target.name === "reference") return REFERENCE_MACHINE;
   return await machineOf(target.isa, { threads: options.threads });
-}
-
-/** The kernels are there and proven in the emulator; what launches them on a GPU is not. */
-function cudaIsPlanned(): PacacError {
-  return new PacacError("target-unknown", "Cannot build for cuda: this version only plans it", {
-    place: { field: "--target" },
-    remedy:
-      "see the plan with `deno task inspect SPEC --target cuda --gpu h100`; train with --target cpu",
-  });
 }
 
 /**
@@ -206,7 +245,15 @@ class Timer {
   }
 }
 
-function chooseIsa(name: string): IsaName {
+/** Whether this processor has an instruction set. */
+function isHere(name: IsaName): boolean {
+  return isasOf(cpuInfo()).includes(name);
+}
+
+function chooseIsa(
+  name: string,
+  { elsewhere = false }: { readonly elsewhere?: boolean } = {},
+): IsaName {
   const here = isasOf(cpuInfo());
   if (name === "native") return here[0];
   if (!isIsaName(name)) {
@@ -219,13 +266,13 @@ function chooseIsa(name: string): IsaName {
       },
     );
   }
-  if (!here.includes(name)) {
+  if (!elsewhere && !here.includes(name)) {
     throw new PacacError(
       "target-unknown",
       `Cannot build for ${name}: this processor does not have it`,
       {
         place: { field: "--isa" },
-        remedy: `use --isa native, or one of ${here.join(", ")}`,
+        remedy: `use --isa native, one of ${here.join(", ")}, or multi for a program to be moved`,
       },
     );
   }
@@ -242,7 +289,7 @@ function printer(
   if (!emit.startsWith("after:") || !known.includes(wanted)) {
     throw new PacacError("usage", `Cannot print "${emit}": there is no such pass`, {
       place: { field: "--emit" },
-      remedy: `use after:PASS, PASS one of ${known.join(", ")}`,
+      remedy: `use after:PASS, PASS one of ${known.join(", ")}; or standalone`,
     });
   }
   let before = "";
@@ -259,20 +306,25 @@ function printer(
 interface WriteOptions {
   readonly text: string;
   readonly decode: boolean;
+  readonly json: string;
   readonly outDir: string;
+  readonly standalone: string | undefined;
+  /** Whether this processor can try the addon. */
+  readonly probe: boolean;
   readonly timer: Timer;
   readonly progress: ((text: string) => void) | undefined;
 }
 
 async function writeReference(
   plan: Plan,
-  { text, outDir, timer, decode }: WriteOptions,
+  { text, json, outDir, timer, decode }: WriteOptions,
 ): Promise<boolean> {
   const written = await emitTypescript(plan.info, { memo: new Cache(), decode });
   writeGenerated(outDir, [
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: GRAPH_FILE, content: print(plan.graph) },
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ]);
   timer.lap("emit");
   return true;
@@ -280,21 +332,24 @@ async function writeReference(
 
 async function writeNative(
   plan: Plan,
-  { text, outDir, timer, decode, progress = () => {} }: WriteOptions,
+  { text, json, outDir, standalone, timer, decode, probe, progress = () => {} }: WriteOptions,
 ): Promise<boolean> {
   const cache = new Cache();
-  const { sources, constants } = emitProgram(plan, { memo: cache });
+  const emitted = emitProgram(plan, { memo: cache, standalone: standalone !== undefined });
+  const { sources, constants, main } = emitted;
   timer.lap("emit");
   const files: GeneratedFile[] = sources.map(({ file, source }) => ({ file, content: source }));
   Deno.mkdirSync(outDir, { recursive: true });
+  const cuda = plan.target.name === "cuda";
   const built = await buildAddon(sources, {
     flags: plan.target.isa.flags,
+    ...(cuda ? { toolchain: findNvcc() } : {}),
     cache,
     folder: outDir,
     onProgress: ({ done, total, file }) => progress(`compiled ${done}/${total} ${file}`),
   });
   timer.lap("build");
-  await probeAddon(built.path, { cache });
+  if (probe) await probeAddon(built.path, { cache, make: !cuda });
   timer.lap("probe");
   const written = await emitTypescript(plan.info, {
     addon: built.name,
@@ -307,7 +362,12 @@ async function writeNative(
     { file: CONSTANTS_FILE, content: constants.bytes },
     ...written.map(({ file, source }) => ({ file, content: source })),
     { file: "plan.txt", content: text },
+    { file: "plan.json", content: json },
   ], { keep: [built.name] });
+  if (standalone !== undefined && main !== undefined) {
+    const all = standaloneFiles([main, ...sources]);
+    writeGenerated(standalone, all.map(({ file, source }) => ({ file, content: source })));
+  }
   timer.lap("bindings");
   return built.compiled === 0;
 }

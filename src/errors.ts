@@ -28,9 +28,11 @@ export const ERROR_CODES = {
   "toolchain-missing": "A compiler that is needed is not installed",
   "build-failed": "The C++ compiler refused generated code",
   "load-failed": "A built addon does not load",
+  "run-invalid": "The record of a run cannot be used",
   "training-diverged": "The loss is no longer a number",
   "hub-failed": "A model hub cannot be reached or refuses",
   "usage": "The command line cannot be understood",
+  "report-invalid": "A report of a standalone program is not what such programs write",
   "ptx-invalid": "PTX text is not what the emulator can run",
   "io": "A file cannot be read or written",
 } as const;

@@ -13,8 +13,10 @@ import process from "node:process";
 export const ENVIRONMENT = {
   PACAC_CACHE: "Folder of the build cache (default: XDG_CACHE_HOME/pacac, then ~/.cache/pacac)",
   PACAC_THREADS: "Threads of a compiled program (default: one for each core)",
+  PACAC_ISA: "Instruction set to load of a program for several (default: the processor's best)",
   XDG_CACHE_HOME: "Where the cache goes if PACAC_CACHE is not set",
   CXX: "C++ compiler (default: the first of g++, clang++, c++ that is installed)",
+  CUDA_HOME: "Folder of the CUDA toolkit (default: nvcc on the PATH, then /usr/local/cuda)",
   HF_HUB_CACHE: "Hugging Face's cache of models (default: HF_HOME/hub)",
   HF_HOME: "Hugging Face's folder (default: ~/.cache/huggingface)",
   HF_ENDPOINT: "Address of the model hub (default: https://huggingface.co)",
@@ -38,14 +40,14 @@ export const FLAGS = {
   gpu: {
     flags: "--gpu <name>",
     choices: ["a100", "h100", "rtx4090", "l40s"],
-    default: "h100",
-    meaning: "GPU that a cuda plan's times are predicted for",
+    meaning: "GPU of a cuda program (default: times of an h100, code for sm_80 and newer)",
   },
   isa: {
     flags: "--isa <name>",
-    choices: ["native", "avx2", "avx512", "avx512_bf16", "neon", "plain"],
+    choices: ["native", "multi", "avx2", "avx512", "avx512_bf16", "neon", "plain"],
     default: "native",
-    meaning: "Instruction set of the cpu target",
+    meaning: "Instruction set of the cpu target; multi: all, one is chosen when the program is " +
+      "loaded",
   },
   out: { flags: "--out <dir>", meaning: "Folder for the generated program" },
   threads: {
@@ -53,8 +55,10 @@ export const FLAGS = {
     meaning: "Threads of the program (PACAC_THREADS, then cores)",
   },
   emit: {
-    flags: "--emit <after:pass>",
-    meaning: "Print the graph after a pass, or after:all for each",
+    flags: "--emit <what>",
+    meaning:
+      "after:PASS: print the graph after a pass, after:all for each. standalone (cuda): also " +
+      "write a C++ program that checks and times the kernels, and needs only nvcc",
   },
   time: { flags: "--time", meaning: "Print what each stage of the compile took" },
   json: { flags: "--json", meaning: "Print results as JSON on standard output" },
@@ -165,9 +169,13 @@ export const FLAGS = {
     choices: ["tensorboard"],
     meaning: "Keep the events in this form too, in the run's folder",
   },
+  page: {
+    flags: "--out <file>",
+    meaning: "The page (default: report.html in the run's folder; of several, comparison.html)",
+  },
   samples: {
     flags: "--samples <n>",
-    meaning: "Prompts of the data to answer before and after, by the program that is trained",
+    meaning: "Prompts of the data to answer before and after",
   },
   events: { flags: "--json", meaning: "Print events as lines of JSON on standard output" },
   prompt: { flags: "--prompt <text>", meaning: "Text to answer" },

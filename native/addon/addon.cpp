@@ -9,8 +9,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "addon/instruction_sets.hpp"
+#ifdef PACAC_CUDA
+#include "cuda/runtime/engine.hpp"
+#else
 #include "runtime/engine.hpp"
+#endif
 
 namespace {
 
@@ -354,8 +360,17 @@ class NativeProgram final : public Napi::ObjectWrap<NativeProgram> {
   bool busy_ = false;
 };
 
+/// instructionSets(): what this processor runs, the best first.
+Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
+  const std::vector<const char*> sets = pacac::instruction_sets();
+  Napi::Array names = Napi::Array::New(info.Env(), sets.size());
+  for (std::uint32_t i = 0; i < sets.size(); ++i) names.Set(i, sets[i]);
+  return names;
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("NativeProgram", NativeProgram::define(env));
+  exports.Set("instructionSets", Napi::Function::New<instruction_sets>(env, "instructionSets"));
   return exports;
 }
 

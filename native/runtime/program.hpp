@@ -32,13 +32,27 @@ struct TensorEntry {
   std::int32_t limit;     ///< int32 values must lie in [0, limit) (labels may be negative too); 0: any
 };
 
+/// One launch of a __global__ function on a GPU. Its arguments are the call's operands, the workspace where there is one, the part.
+struct Launch {
+  void (*function)();         ///< its host side
+  std::uint32_t grid[3];      ///< blocks
+  std::uint32_t threads;      ///< of a block
+  std::uint32_t shared;       ///< bytes of dynamic shared memory of a block
+  std::int32_t part = kWhole; ///< where a kernel goes through its work in parts: which one
+
+  static constexpr std::int32_t kWhole = -1;
+};
+
 /// A generated kernel and its place in the profile.
 struct KernelEntry {
   std::int32_t index;     ///< row in the profile
   const char* name;
-  Kernel run;
+  Kernel run;             ///< what every thread calls; nullptr on a GPU
   std::int32_t operands;  ///< pointers that it takes
   double flops, bytes;    ///< work and traffic of one call, as the plan counts them
+  bool workspace = false; ///< on a GPU: whether the shared scratch is an argument behind the operands
+  const Launch* launches = nullptr;  ///< on a GPU: what a call launches, in order
+  std::int32_t launch_count = 0;
 };
 
 /// The most operands that a kernel may take.

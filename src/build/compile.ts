@@ -1,10 +1,11 @@
 /**
- * Compiles C++ into object files, as many at a time as there are processors, and links them to an addon.
+ * Compiles C++ and CUDA into object files, as many at a time as there are processors, and links them to an addon.
  * @module
  */
 import { Cache, keyOf } from "./cache.ts";
 import { runCompiler } from "./compiler.ts";
 import { Headers } from "./headers.ts";
+import { linkAddon } from "./link.ts";
 import { precompile, WORTH_IT } from "./precompiled.ts";
 import { findToolchain, NATIVE, SYSTEM_INCLUDES, type Toolchain } from "./toolchain.ts";
 
@@ -25,8 +26,10 @@ export interface BuildProgress {
 
 /** What {@linkcode buildAddon} and {@linkcode compileAll} take beside the sources. */
 export interface BuildOptions {
-  /** Flags of the instruction set. */
+  /** Flags of the instruction set; with nvcc, of the architecture. */
   readonly flags: readonly string[];
+  /** What compiles; default: the C++ compiler. */
+  readonly toolchain?: Toolchain;
   readonly cache?: Cache;
   readonly headers?: Headers;
   /** Called after each file that had to be compiled. */
@@ -47,22 +50,38 @@ export interface BuiltAddon {
 }
 
 /** Flags of every compilation. No -ffast-math: the same bits everywhere, and NaN must stay NaN. */
-const FLAGS = [
-  "-std=c++20",
-  "-O3",
-  "-fPIC",
-  "-fvisibility=hidden",
-  "-fno-math-errno",
-  "-ffp-contract=off",
-  "-pthread",
-  "-Wall",
-  "-Wextra",
-  "-DNAPI_VERSION=9",
-  "-DNAPI_CPP_EXCEPTIONS",
-] as const;
+const FLAGS: Readonly<Record<Toolchain["kind"], readonly string[]>> = {
+  "c++": [
+    "-std=c++20",
+    "-O3",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-fno-math-errno",
+    "-ffp-contract=off",
+    "-pthread",
+    "-Wall",
+    "-Wextra",
+    "-DNAPI_VERSION=9",
+    "-DNAPI_CPP_EXCEPTIONS",
+  ],
+  // Line numbers cost nothing at run time, and profilers and sanitizers name the source by them.
+  "nvcc": [
+    "-std=c++20",
+    "-O3",
+    "-lineinfo",
+    "-Xcompiler",
+    "-fPIC,-fvisibility=hidden,-pthread",
+    "-DPACAC_CUDA",
+    "-DNAPI_VERSION=9",
+    "-DNAPI_CPP_EXCEPTIONS",
+  ],
+};
 
 /** pacac's own sources in every addon. */
-const OWN = ["addon/addon.cpp", "runtime/engine.cpp", "runtime/allocations.cpp"] as const;
+const OWN: Readonly<Record<Toolchain["kind"], readonly string[]>> = {
+  "c++": ["addon/addon.cpp", "runtime/engine.cpp", "runtime/allocations.cpp"],
+  "nvcc": ["addon/addon.cpp", "cuda/runtime/engine.cpp", "runtime/allocations.cpp"],
+};
 
 /**
  * Builds an addon from generated sources and pacac's own.
@@ -76,19 +95,18 @@ export async function buildAddon(
 ): Promise<BuiltAddon> {
   const begin = performance.now();
   const cache = options.cache ?? new Cache();
-  const own = OWN.map((name) => ({
+  const toolchain = options.toolchain ?? findToolchain();
+  const own = OWN[toolchain.kind].map((name) => ({
     file: `native/${name}`,
     source: Deno.readTextFileSync(`${NATIVE}/${name}`),
   }));
-  const { objects, compiled } = await compileAll([...own, ...sources], { ...options, cache });
-  const toolchain = findToolchain();
-  const flags = linkFlags();
-  const key = keyOf("link", toolchain.version, toolchain.machine, ...flags, ...objects);
+  const { objects, compiled } = await compileAll([...own, ...sources], {
+    ...options,
+    cache,
+    toolchain,
+  });
+  const { key, entry } = await linkAddon(objects, { cache, toolchain, signal: options.signal });
   const name = `addon-${key.slice(0, 16)}.node`;
-  const entry = cache.path(key, ".node");
-  if (!cache.has(entry)) {
-    await link(objects, { cache, entry, flags, toolchain, signal: options.signal });
-  }
   const path = `${options.folder}/${name}`;
   install(entry, path);
   const seconds = (performance.now() - begin) / 1000;
@@ -104,8 +122,8 @@ export async function buildAddon(
  */
 export async function buildExecutable(source: Source, options: BuildOptions): Promise<string> {
   const cache = options.cache ?? new Cache();
-  const { objects } = await compileAll([source], { ...options, cache });
   const toolchain = findToolchain();
+  const { objects } = await compileAll([source], { ...options, cache, toolchain });
   const entry = cache.path(keyOf("executable", toolchain.version, ...objects), ".out");
   if (cache.has(entry)) return entry;
   const temporary = cache.temporary(entry);
@@ -132,10 +150,10 @@ export async function compileAll(
   sources: readonly Source[],
   options: BuildOptions,
 ): Promise<{ objects: string[]; compiled: number }> {
-  const toolchain = findToolchain();
+  const toolchain = options.toolchain ?? findToolchain();
   const cache = options.cache ?? new Cache();
   const headers = options.headers ?? new Headers();
-  const flags = [...FLAGS, ...options.flags];
+  const flags = [...FLAGS[toolchain.kind], ...hostCompiler(toolchain), ...options.flags];
   const jobs = sources.map(({ file, source }) => {
     const hash = headers.hash(source);
     const key = keyOf("object", toolchain.version, toolchain.machine, ...flags, hash);
@@ -146,7 +164,10 @@ export async function compileAll(
   // What takes longest (Node-API's headers, long texts) starts first and does not keep one processor busy at the end.
   const weight = ({ source }: Source) => source.length + (source.includes("<napi.h>") ? 1e9 : 0);
   missing.sort((a, b) => weight(b) - weight(a));
-  const includes = [`-I${NATIVE}`, ...SYSTEM_INCLUDES.map((folder) => `-isystem${folder}`)];
+  const includes = [
+    `-I${NATIVE}`,
+    ...SYSTEM_INCLUDES.flatMap((folder) => ["-isystem", folder]),
+  ];
   const common = [...flags, ...includes];
   const isKernel = ({ source }: Source) => source.includes('#include "cpu/');
   const precompiled = missing.filter(isKernel).length < WORTH_IT
@@ -205,7 +226,7 @@ async function compileOne(
   { toolchain, cache, flags, signal }: Tools,
 ): Promise<void> {
   const temporary = cache.temporary(job.object);
-  const text = `${temporary}.cpp`;
+  const text = `${temporary}${job.file.endsWith(".cu") ? ".cu" : ".cpp"}`;
   try {
     // Messages then name the generated file, not the temporary one.
     Deno.writeTextFileSync(text, `#line 1 ${JSON.stringify(job.file)}\n${job.source}`);
@@ -218,36 +239,9 @@ async function compileOne(
   }
 }
 
-/** On Linux only Node's entry points are seen from outside, so our operator new stays ours. */
-function linkFlags(): string[] {
-  if (Deno.build.os === "darwin") return ["-shared", "-undefined", "dynamic_lookup", "-Wl,-x"];
-  // Names are resolved on loading: one that is missing shows in the probe, not in the middle of a step.
-  return ["-shared", "-pthread", "-s", "-Wl,-z,now"];
-}
-
-const EXPORTS =
-  "{ global: napi_register_module_v1; node_api_module_get_api_version_v1; local: *; };\n";
-
-async function link(
-  objects: readonly string[],
-  { cache, entry, flags, toolchain, signal }: Tools & { readonly entry: string },
-): Promise<void> {
-  const temporary = cache.temporary(entry);
-  const list = `${temporary}.list`;
-  const exported = `${temporary}.map`;
-  try {
-    Deno.writeTextFileSync(
-      list,
-      [...new Set(objects)].map((path) => JSON.stringify(path)).join("\n"),
-    );
-    Deno.writeTextFileSync(exported, EXPORTS);
-    const map = Deno.build.os === "darwin" ? [] : [`-Wl,--version-script=${exported}`];
-    const args = [...flags, ...map, `@${list}`, "-o", temporary];
-    await runCompiler(toolchain, { args, file: "addon", signal });
-    cache.publish(temporary, entry);
-  } finally {
-    for (const path of [list, exported, temporary]) remove(path);
-  }
+/** nvcc calls the C++ compiler that the rest of pacac uses. */
+function hostCompiler({ kind }: Toolchain): readonly string[] {
+  return kind === "nvcc" ? ["-ccbin", findToolchain().compiler] : [];
 }
 
 /** Puts the addon where its bindings look for it; the name holds a hash, so a file that is there is the same. */

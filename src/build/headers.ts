@@ -20,6 +20,16 @@ export class Headers {
    * @param source C++
    */
   hash(source: string): string {
+    const reached = this.reached(source);
+    const names = [...reached.keys()].sort();
+    return keyOf(source, ...names.flatMap((name) => [name, reached.get(name) ?? ""]));
+  }
+
+  /**
+   * The headers that a source reaches: text by name.
+   * @param source C++
+   */
+  reached(source: string): ReadonlyMap<string, string> {
     const reached = new Map<string, string>();
     const open = [...includesOf(source)];
     for (let name = open.pop(); name !== undefined; name = open.pop()) {
@@ -28,8 +38,7 @@ export class Headers {
       reached.set(name, header.text);
       open.push(...header.includes);
     }
-    const names = [...reached.keys()].sort();
-    return keyOf(source, ...names.flatMap((name) => [name, reached.get(name) ?? ""]));
+    return reached;
   }
 
   /** Undefined where it is no header of pacac's own: the compiler's version stands for those. */

@@ -3,18 +3,17 @@
  * @module
  */
 import { type NativeModule, openAddon } from "../train/native_engine.ts";
-import type { Cache } from "./cache.ts";
-import { probeAddon } from "./probe.ts";
+import { probeAddon, type ProbeOptions } from "./probe.ts";
 
 /**
  * What an addon exports.
  * @param path The addon
- * @param options The cache that remembers which addons were tried
+ * @param options The cache that remembers which addons were tried; whether a program is made
  * @throws {PacacError} load-failed
  */
 export async function loadAddon(
   path: string,
-  options: { readonly cache?: Cache } = {},
+  options: ProbeOptions = {},
 ): Promise<NativeModule> {
   await probeAddon(path, options);
   return openAddon(path);

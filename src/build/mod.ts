@@ -15,4 +15,5 @@ export { loadAddon } from "./load.ts";
 export { machineOf, type MachineOptions } from "./machine.ts";
 
 export { probeAddon } from "./probe.ts";
-export { findToolchain, type Toolchain } from "./toolchain.ts";
+export { standaloneFiles } from "./standalone.ts";
+export { findNvcc, findToolchain, type Toolchain } from "./toolchain.ts";

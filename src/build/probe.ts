@@ -5,13 +5,23 @@
 import { PacacError } from "../errors.ts";
 import { Cache, keyOf } from "./cache.ts";
 
-/** Loads the addon, and makes and frees a program with it. */
+/** Loads the addon, and makes and frees a program with it where the second argument says so. */
 const SCRIPT = `
 import process from "node:process";
 const module = { exports: {} };
 process.dlopen(module, Deno.args[0]);
-new module.exports.NativeProgram({ threads: 1 }).dispose();
+const { NativeProgram } = module.exports;
+if (typeof NativeProgram !== "function") throw new Error("it is not one of pacac's");
+if (Deno.args[1] === "make") new NativeProgram({ threads: 1 }).dispose();
 `;
+
+/** What {@linkcode probeAddon} takes beside the addon. */
+export interface ProbeOptions {
+  /** Remembers what went well. */
+  readonly cache?: Cache;
+  /** false: load it only. A program for a GPU is made where there is one. Default true. */
+  readonly make?: boolean;
+}
 
 /** How long loading may take. */
 const TIMEOUT_MS = 30_000;
@@ -19,14 +29,15 @@ const TIMEOUT_MS = 30_000;
 /**
  * Loads an addon in a child; once for each addon, which its name's hash tells apart.
  * @param path The addon
- * @param options The cache that remembers what went well
+ * @param options The cache that remembers what went well; whether a program is made
  * @throws {PacacError} load-failed
  */
-export async function probeAddon(path: string, options: { cache?: Cache } = {}): Promise<void> {
+export async function probeAddon(path: string, options: ProbeOptions = {}): Promise<void> {
+  const { make = true } = options;
   const cache = options.cache ?? new Cache();
   const name = path.slice(path.lastIndexOf("/") + 1);
   const { size } = Deno.statSync(path);
-  const mark = cache.path(keyOf("probe", name, String(size)), ".probed");
+  const mark = cache.path(keyOf("probe", name, String(size), ...make ? [] : ["load"]), ".probed");
   if (cache.has(mark)) return;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -37,6 +48,7 @@ export async function probeAddon(path: string, options: { cache?: Cache } = {}):
       "--allow-ffi",
       `data:application/typescript,${encodeURIComponent(SCRIPT)}`,
       path,
+      make ? "make" : "load",
     ],
     stdin: "null",
     stdout: "null",

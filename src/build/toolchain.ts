@@ -7,6 +7,8 @@ import { environment } from "../knobs.ts";
 
 /** A compiler that works. */
 export interface Toolchain {
+  /** Whether it is a C++ compiler, or NVIDIA's, which calls one. */
+  readonly kind: "c++" | "nvcc";
   /** The command. */
   readonly compiler: string;
   /** First line of what it says of its version. */
@@ -42,7 +44,7 @@ export function findToolchain(): Toolchain {
     const version = ask(compiler, "--version");
     const machine = ask(compiler, "-dumpmachine");
     if (version === undefined || machine === undefined) continue;
-    found = { compiler, version, machine };
+    found = { kind: "c++", compiler, version, machine };
     return found;
   }
   throw new PacacError(
@@ -52,14 +54,51 @@ export function findToolchain(): Toolchain {
   );
 }
 
+let nvcc: Toolchain | undefined;
+
+/** Where the CUDA toolkit lies if nobody says otherwise. */
+const CUDA_FOLDER = "/usr/local/cuda";
+
+/**
+ * NVIDIA's compiler: that of $CUDA_HOME where it is set, else nvcc on the path, else that of the usual folder.
+ * @throws {PacacError} toolchain-missing, also where there is no C++ compiler for it to call
+ */
+export function findNvcc(): Toolchain {
+  const home = environment("CUDA_HOME");
+  const candidates = home === undefined
+    ? ["nvcc", `${CUDA_FOLDER}/bin/nvcc`]
+    : [`${home}/bin/nvcc`];
+  if (nvcc !== undefined && candidates.includes(nvcc.compiler)) return nvcc;
+  for (const compiler of candidates) {
+    const said = askAll(compiler, "--version");
+    if (said === undefined) continue;
+    const host = findToolchain();
+    const version = `${said.trim().split("\n").at(-1)} over ${host.version}`;
+    nvcc = { kind: "nvcc", compiler, version, machine: host.machine };
+    return nvcc;
+  }
+  throw new PacacError(
+    "toolchain-missing",
+    `Cannot compile CUDA: ${candidates.join(", ")}: not installed`,
+    {
+      remedy: "install NVIDIA's CUDA toolkit, or name its folder with CUDA_HOME; " +
+        "`deno task inspect SPEC --target cuda` plans without it",
+    },
+  );
+}
+
 function ask(compiler: string, flag: string): string | undefined {
+  return askAll(compiler, flag)?.split("\n")[0].trim();
+}
+
+function askAll(compiler: string, flag: string): string | undefined {
   try {
     const { success, stdout } = new Deno.Command(compiler, {
       args: [flag],
       stderr: "null",
       env: { LC_ALL: "C" },
     }).outputSync();
-    return success ? new TextDecoder().decode(stdout).split("\n")[0].trim() : undefined;
+    return success ? new TextDecoder().decode(stdout) : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
       return undefined;

@@ -32,6 +32,8 @@ export function benchCommand(): PlainCommand {
     .addOption(option.target())
     .addOption(option.isa())
     .addOption(option.threads())
+    .addOption(option.database())
+    .addOption(option.defaults())
     .addOption(option.profile())
     .addOption(option.trace())
     .addOption(option.vary())
@@ -47,7 +49,7 @@ export function benchCommand(): PlainCommand {
       const what = { steps, weights: flags.weights, trace: flags.trace, vary: flags.vary };
       if (flags.apart === true) return print(JSON.stringify(await measure(full, what)));
       const info = await stat(full).catch(() => undefined);
-      const built = info?.isDirectory() === true ? { dir: full } : await build(full, flags);
+      const built = info?.isDirectory() === true ? asItIs(full, flags) : await build(full, flags);
       tell(await report(built, what), flags);
     }) as unknown as PlainCommand;
 }
@@ -59,16 +61,31 @@ interface Built {
   readonly warm?: boolean;
   readonly isa?: string;
   readonly threads?: number;
+  /** Where the kernels' parameters come from. */
+  readonly parameters?: string;
+}
+
+/** A built folder: what was chosen when it was compiled stays. */
+function asItIs(dir: string, { db, tuned }: CompileFlags): Built {
+  if (db === undefined && tuned !== false) return { dir };
+  throw new PacacError("usage", "Cannot choose tuned values: the folder is compiled already", {
+    place: { file: dir, field: db === undefined ? "--no-tuned" : "--db" },
+    remedy: "name the model description in place of the folder",
+  });
 }
 
 async function build(path: string, flags: CompileFlags): Promise<Built> {
-  const { dir, seconds, warm, plan } = await compileSpec(await loadSpec(path), flags);
+  const compiled = await compileSpec(await loadSpec(path), flags);
+  const { dir, seconds, warm, plan, parameters: { tuned, tunable } = NONE } = compiled;
   const buildSeconds = Object.values(seconds).reduce((sum, took) => sum + took, 0);
   const machine = plan.target.name === "cpu"
     ? { isa: plan.target.isa.name, threads: plan.threads }
     : {};
-  return { dir, buildSeconds, warm, ...machine };
+  const parameters = tuned === 0 ? "defaults" : `tuned for ${tuned} of ${tunable} kernels`;
+  return { dir, buildSeconds, warm, ...machine, parameters };
 }
+
+const NONE = { tuned: 0, tunable: 0 } as const;
 
 interface Peak {
   readonly flopsPerSecond: number;
@@ -83,6 +100,7 @@ interface Report {
   readonly peakShare?: number;
   readonly buildSeconds?: number;
   readonly warm?: boolean;
+  readonly parameters?: string;
 }
 
 /** Measures the machine, the steps, and the machine again. */
@@ -115,7 +133,7 @@ function tell(
 }
 
 function rowsOf(report: Report): string[][] {
-  const { measured, peakShare, buildSeconds, warm, peaks } = report;
+  const { measured, peakShare, buildSeconds, warm, peaks, parameters } = report;
   const kind = peaks.every((peak) => peak.measured) ? "measured" : "assumed";
   const rows = [
     ["program", measured.name],
@@ -134,6 +152,7 @@ function rowsOf(report: Report): string[][] {
     ],
     ["allocations in steps", `${measured.stepAllocations}`],
   );
+  if (parameters !== undefined) rows.push(["kernels' parameters", parameters]);
   if (buildSeconds !== undefined) {
     rows.push(["build", `${duration(buildSeconds)}${warm === true ? " (cached)" : ""}`]);
   }

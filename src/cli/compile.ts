@@ -4,11 +4,13 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import type { Command as PlainCommand } from "commander";
+import type { Compiled } from "../compile.ts";
 import { userPath } from "../knobs.ts";
 import { loadSpec } from "../spec/load.ts";
 import { option } from "./flags.ts";
 import { duration, megabytes, print, table } from "./print.ts";
 import { compileSpec } from "./program.ts";
+import { writeReference } from "./standalone.ts";
 
 /** The command. */
 export function compileCommand(): PlainCommand {
@@ -16,6 +18,7 @@ export function compileCommand(): PlainCommand {
     .argument("<spec>", "Model description, a .ts file")
     .addOption(option.target())
     .addOption(option.isa())
+    .addOption(option.gpu())
     .addOption(option.threads())
     .addOption(option.weights())
     .addOption(option.out())
@@ -31,16 +34,18 @@ export function compileCommand(): PlainCommand {
       const compiled = await compileSpec(loaded, flags);
       const seconds = { check: checked, ...compiled.seconds };
       const total = (performance.now() - began) / 1000;
-      const { dir, warm, plan } = compiled;
+      const { dir, warm, plan, standalone } = compiled;
+      if (standalone !== undefined) await writeReference(standalone.folder, { loaded, flags });
       if (flags.json === true) {
-        print(JSON.stringify({ dir, warm, seconds: { ...seconds, total }, plan: planFacts(plan) }));
+        const facts = { dir, warm, seconds: { ...seconds, total }, plan: planFacts(plan) };
+        print(JSON.stringify({ ...facts, ...(standalone === undefined ? {} : { standalone }) }));
         return;
       }
       for (const text of compiled.printed) print(text);
       if (flags.time === true) print(timeTable(seconds, total));
       print(`${dir} (${duration(total)}${warm ? ", from cache" : ""})`);
       print(`  plan       ${dir}/plan.txt, arena ${megabytes(plan.arenaBytes)}`);
-      print(`  next       deno task train ${spec} --data FILE${hint(flags.weights)}`);
+      print(`  next       ${next(spec, { ...flags, standalone })}`);
     }) as unknown as PlainCommand;
 }
 
@@ -58,6 +63,19 @@ function timeTable(seconds: Readonly<Record<string, number>>, total: number): st
   return table(rows.map(([stage, took]) => [`  ${stage}`, `${(1000 * took).toFixed(1)} ms`]));
 }
 
-function hint(weights: string | undefined): string {
-  return ` --weights ${weights ?? "DIR"}`;
+/** What to type now. */
+function next(
+  spec: string,
+  { standalone, weights, target }: {
+    readonly standalone: Compiled["standalone"];
+    readonly weights?: string | undefined;
+    readonly target: string;
+  },
+): string {
+  if (standalone !== undefined) {
+    const { folder, build } = standalone;
+    return `on a machine with a GPU, in a copy of ${folder}:\n    ${build}\n    ./check`;
+  }
+  const on = target === "cpu" ? "" : ` --target ${target}`;
+  return `deno task train ${spec}${on} --data FILE --weights ${weights ?? "DIR"}`;
 }

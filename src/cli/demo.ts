@@ -13,6 +13,7 @@ import { answer } from "./answer.ts";
 import { duration, grouped, heading, megabytes, print } from "./print.ts";
 import { openSpec, tokenizerFolder } from "./program.ts";
 import { fineTuneOn } from "./fine_tune.ts";
+import { versions } from "./run_record.ts";
 
 const SPEC = `${ROOT}models/tiny.ts`;
 const DATA = `${ROOT}models/tiny/facts.jsonl`;
@@ -39,15 +40,23 @@ export function demoCommand(): PlainCommand {
       section("Before: a model that has read Moby Dick is asked about geography");
       await ask(trainer, tokenizer);
       section(`Fine-tune with PaCA on ${DATA}`);
-      const { train } = await loadData(DATA, { tokenizer, seqLen: trainer.info.seqLen });
+      const data = await loadData(DATA, { tokenizer, seqLen: trainer.info.seqLen });
       // A folder of its own: what a person trained from the same description stays as it is.
       const runDir = `${program.dir}-demo`;
       using _lock = RunLock.take(runDir);
       const losses = await fineTuneOn(trainer, {
-        data: train,
+        data: data.train,
         steps,
         runDir,
         adapterFormat: "peft",
+        report: {
+          programDir: program.dir,
+          data,
+          command: "deno task demo",
+          flags: {},
+          began: new Date().toISOString(),
+          versions: await versions(),
+        },
         json: false,
         resumeCommand:
           `deno task train models/tiny.ts --data models/tiny/facts.jsonl --resume ${runDir}/checkpoint`,
@@ -60,6 +69,7 @@ export function demoCommand(): PlainCommand {
       print(memoryText(trainer));
       section("Files");
       print(`  program     ${program.dir} (plan.txt, kernels, bindings.ts, trainer.ts)`);
+      print(`  report      ${runDir}/report.html (curves, kernels, memory: open it in a browser)`);
       print(`  adapter     ${runDir}/adapter (loads in Hugging Face peft)`);
       print(`  checkpoint  ${runDir}/checkpoint`);
       print(`\nAll of it took ${duration((performance.now() - began) / 1000)}.`);

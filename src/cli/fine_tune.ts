@@ -8,7 +8,7 @@ import {
   JsonlLogger,
   Loggers,
   type RunFile,
-  type SampleOptions,
+  type SampleEvent,
   type ScheduleSettings,
   type ScheduleSpan,
   TensorBoardLogger,
@@ -16,12 +16,12 @@ import {
   type TrainEvent,
   type TrainingData,
   type TrainOptions,
-  withSamples,
 } from "../train/mod.ts";
 import { cardOf } from "./card.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, grouped, note, print } from "./print.ts";
 import { Progress } from "./progress.ts";
+import { leastStepSeconds, Reporter, type ReportSource } from "./report_run.ts";
 import { Exit } from "./run.ts";
 
 /** What {@linkcode fineTuneOn} takes beside the trainer. */
@@ -40,15 +40,23 @@ export interface RunOptions {
   readonly validationIdentity?: DataIdentity | undefined;
   /** What the adapter's card says of the run; little where nothing is given. */
   readonly record?: RunFile;
+  /** What the report is made of beside events; none is written where nothing is given. */
+  readonly report?: Omit<ReportSource, "runDir">;
   /** Whether events are printed as lines of JSON. */
   readonly json: boolean;
   /** In which form they are kept beside lines of JSON. */
   readonly log?: "tensorboard" | undefined;
-  /** What is answered before and after. */
-  readonly samples?: SampleOptions | undefined;
+  /** Answers of the model as it was before, and once the result is saved. */
+  readonly samples?: Sampling | undefined;
   /** How to go on after an interrupt. */
   readonly resumeCommand: string;
 }
+
+/** Answers to prompts of the data, by the model before its training or after it. */
+export type Sampling = (
+  when: "before" | "after",
+  signal: AbortSignal,
+) => AsyncIterable<SampleEvent>;
 
 /** Flags about checkpoints and evaluations, as typed. */
 interface SavingFlags {
@@ -75,7 +83,8 @@ interface SavingFlags {
 export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise<number[]> {
   const { data, validation, steps, runDir, json, identity, validationIdentity } = options;
   const losses: number[] = [];
-  const progress = new Progress();
+  const leastSeconds = options.report && leastStepSeconds(trainer, options.report.programDir);
+  const progress = new Progress({ leastSeconds });
   using interrupt = new Interrupt("Finishing this step, then saving");
   const events = trainer.train({
     data,
@@ -88,26 +97,49 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     ...(validationIdentity === undefined ? {} : { validationIdentity }),
   });
   using logs = openLoggers(trainer, options);
-  const { signal } = interrupt;
-  const sampled = options.samples === undefined
-    ? events
-    : withSamples(trainer, events, { ...options.samples, signal });
-  for await (const event of sampled) {
+  const reporter = options.report && new Reporter(trainer, { ...options.report, runDir });
+  const tell = (event: TrainEvent) => {
     logs.log(event);
+    reporter?.log(event);
     if (json) print(JSON.stringify(event));
     else show(event, progress);
-    if (event.type !== "step") continue;
-    losses.push(event.loss);
-    // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
-    await new Promise((resume) => setTimeout(resume));
+  };
+  const sample = async (when: "before" | "after") => {
+    for await (const event of options.samples?.(when, interrupt.signal) ?? []) tell(event);
+  };
+  try {
+    for await (const event of events) {
+      tell(event);
+      if (event.type === "start" && event.step === 0) await sample("before");
+      if (event.type !== "step") continue;
+      losses.push(event.loss);
+      // An engine that computes on this thread, as the reference's, leaves signals no turn otherwise.
+      await new Promise((resume) => setTimeout(resume));
+    }
+    progress.end();
+    await saveResult(trainer, options);
+    if (!interrupt.signal.aborted) await sample("after");
+  } finally {
+    progress.end();
+    // A run that fails has a report too, of what came before.
+    tellReport(reporter?.write(), json);
   }
-  progress.end();
-  await saveResult(trainer, options);
   if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
   note(
     `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
   );
   throw new Exit(interrupt.exitCode);
+}
+
+/**
+ * Says where the page is.
+ * @param file Its file; nothing where there is none
+ * @param json Whether events are printed as lines of JSON
+ */
+export function tellReport(file: string | undefined, json: boolean): void {
+  if (file === undefined) return;
+  if (json) print(JSON.stringify({ type: "report", file }));
+  else note(`report ${file}`);
 }
 
 function savingOptions({ saving = {}, runDir }: RunOptions): Partial<TrainOptions> {

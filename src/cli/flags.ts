@@ -15,9 +15,7 @@ export const option = {
   target: () =>
     new Option(FLAGS.target.flags, FLAGS.target.meaning).choices(FLAGS.target.choices)
       .default(FLAGS.target.default),
-  gpu: () =>
-    new Option(FLAGS.gpu.flags, FLAGS.gpu.meaning).choices(FLAGS.gpu.choices)
-      .default(FLAGS.gpu.default),
+  gpu: () => new Option(FLAGS.gpu.flags, FLAGS.gpu.meaning).choices(FLAGS.gpu.choices),
   isa: () =>
     new Option(FLAGS.isa.flags, FLAGS.isa.meaning).choices(FLAGS.isa.choices)
       .default(FLAGS.isa.default),
@@ -69,6 +67,7 @@ export const option = {
   restart: () => new Option(FLAGS.restart.flags, FLAGS.restart.meaning).conflicts("resume"),
   seed: () => new Option(FLAGS.seed.flags, FLAGS.seed.meaning).argParser(whole),
   log: () => new Option(FLAGS.log.flags, FLAGS.log.meaning).choices(FLAGS.log.choices),
+  page: () => new Option(FLAGS.page.flags, FLAGS.page.meaning),
   samples: () => new Option(FLAGS.samples.flags, FLAGS.samples.meaning).argParser(whole),
   events: () => new Option(FLAGS.events.flags, FLAGS.events.meaning),
   prompt: () => new Option(FLAGS.prompt.flags, FLAGS.prompt.meaning).makeOptionMandatory(),
@@ -234,7 +233,9 @@ function names(text: string): string[] {
 }
 
 function emitted(text: string): string {
-  if (!/^after:[a-z_]+$/.test(text)) throw new InvalidArgumentError("Write after:PASS.");
+  if (!/^(?:after:[a-z_]+|standalone)$/.test(text)) {
+    throw new InvalidArgumentError("Write after:PASS or standalone.");
+  }
   return text;
 }
 

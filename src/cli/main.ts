@@ -27,6 +27,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./train.ts")).trainCommand(),
   },
   {
+    name: "report",
+    summary: "Show a run as a page, or several runs side by side",
+    load: async () => (await import("./report.ts")).reportCommand(),
+  },
+  {
     name: "generate",
     summary: "Answer a prompt with a model and an adapter",
     load: async () => (await import("./generate.ts")).generateCommand(),
@@ -75,6 +80,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "emulate",
     summary: "Run a CUDA kernel on the processor and look for its faults",
     load: async () => (await import("./emulate.ts")).emulateCommand(),
+  },
+  {
+    name: "cuda:report",
+    summary: "Show what a standalone CUDA program measured on a GPU",
+    load: async () => (await import("./cuda_report.ts")).cudaReportCommand(),
   },
   {
     name: "demo",

@@ -6,6 +6,8 @@
 import process from "node:process";
 import { styleText } from "node:util";
 
+export { duration, grouped, megabytes, percent } from "../report/numbers.ts";
+
 /**
  * Prints data to standard output.
  * @param text Lines
@@ -50,45 +52,6 @@ export function table(rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]) =>
     row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ");
   return rows.map((row) => line(row).trimEnd()).join("\n");
-}
-
-/**
- * A duration for a person: `850 ms`, `12.3 s`, `4 min 05 s`, `2 h 03 min`.
- * @param seconds Its length
- */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds);
-  const two = (value: number) => `${value}`.padStart(2, "0");
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  const minutes = Math.round(whole / 60);
-  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-}
-
-/**
- * A size for a person.
- * @param bytes Its bytes
- */
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 2 : 1)} MB`;
-}
-
-/**
- * A share as percent.
- * @param share 0 to 1
- */
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
-}
-
-/**
- * A count with separators of thousands.
- * @param value The count
- */
-export function grouped(value: number): string {
-  return Math.round(value).toLocaleString("en");
 }
 
 /**

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import type { Compiled, CompileOptions } from "../compile.ts";
 import { PacacError } from "../errors.ts";
 import { resolveModel } from "../formats/model_folder.ts";
-import { userPath } from "../knobs.ts";
+import { environment, userPath } from "../knobs.ts";
 import { ROOT } from "../spec/evaluate.ts";
 import { blameSpec, type LoadedSpec, loadSpec } from "../spec/load.ts";
 import type { Decoder, LoadOptions, Trainer } from "../train/mod.ts";
@@ -59,15 +59,14 @@ export interface Program {
  */
 export async function compileSpec(loaded: LoadedSpec, flags: CompileFlags): Promise<Compiled> {
   const { target, isa, weights, out, emit, build = true, tuned = true, db, decode } = flags;
+  const kind = `${isa === "multi" ? "-multi" : ""}${decode === undefined ? "" : "-decode"}`;
   const outDir = out === undefined
-    ? join(
-      ROOT,
-      "generated",
-      `${loaded.spec.name}-${target}${decode === undefined ? "" : "-decode"}`,
-    )
+    ? join(ROOT, "generated", `${loaded.spec.name}-${target}${kind}`)
     : userPath(out);
   // Imported late: a built program runs without the compiler in memory.
-  const { compile } = await import("../compile.ts");
+  const compile = isa === "multi"
+    ? (await import("../compile_multi.ts")).compileMulti
+    : (await import("../compile.ts")).compile;
   const status = new Status();
   try {
     const compiled = await compile(loaded, {
@@ -198,7 +197,7 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 /**
- * Options of a trainer's load() from flags.
+ * Options of a trainer's load() from flags; the instruction set from PACAC_ISA.
  * @param flags Paths as typed
  */
 export function loadOptions(flags: {
@@ -206,9 +205,11 @@ export function loadOptions(flags: {
   readonly adapter?: string | undefined;
   readonly init?: number | undefined;
   readonly seed?: number | undefined;
-}): LoadOptions {
+}): LoadOptions & { readonly isa?: string } {
   const { weights, adapter, init, seed } = flags;
+  const isa = environment("PACAC_ISA");
   return {
+    ...(isa === undefined ? {} : { isa }),
     ...(weights === undefined ? {} : { weights: userPath(weights) }),
     ...(adapter === undefined ? {} : { adapter: userPath(adapter) }),
     ...(init === undefined ? {} : { init: { seed: init } }),

@@ -3,18 +3,34 @@
  * @module
  */
 import type { StepEvent } from "../train/mod.ts";
-import { duration, grouped, note } from "./print.ts";
+import { duration, grouped, megabytes, note } from "./print.ts";
 
 /** Seconds between plain lines. */
 const PLAIN_EVERY = 10;
 
+/** Milliseconds between two states of the live line: more often is only work for the terminal. */
+const LIVE_MS = 50;
+
+/** What is known of a run beside its events. */
+export interface ProgressOptions {
+  /** Seconds that a step takes where all arithmetic runs at the machine's peak; nothing where the peak is not known. */
+  readonly leastSeconds?: number | undefined;
+}
+
 /** Shows steps on standard error. */
 export class Progress {
   readonly #live = Deno.stderr.isTerminal();
-  #lastPlain = -Infinity;
+  readonly #leastSeconds: number | undefined;
+  readonly #losses: number[] = [];
+  #last = -Infinity;
   /** Mean time of a step, older ones count less. */
   #mean = 0;
   #dirty = false;
+
+  /** @param options What is known beside events */
+  constructor({ leastSeconds }: ProgressOptions = {}) {
+    this.#leastSeconds = leastSeconds;
+  }
 
   /**
    * Shows a step.
@@ -22,19 +38,23 @@ export class Progress {
    */
   step(event: StepEvent): void {
     this.#mean = this.#mean === 0 ? event.seconds : 0.9 * this.#mean + 0.1 * event.seconds;
-    const line = describe(event, this.#mean * (event.steps - event.step));
+    const left = this.#mean * (event.steps - event.step);
+    const now = performance.now();
     if (this.#live) {
-      rewrite(line);
+      this.#losses.push(event.loss);
+      if (event.step < event.steps && now - this.#last < LIVE_MS) return;
+      this.#last = now;
+      const share = this.#leastSeconds === undefined ? undefined : this.#leastSeconds / this.#mean;
+      rewrite(liveLine(event, { losses: this.#losses, left, share, columns: columns() }));
       this.#dirty = true;
       return;
     }
-    const now = performance.now() / 1000;
     const due = event.step === 1 || event.step === event.steps ||
       event.step % Math.max(1, Math.ceil(event.steps / 20)) === 0 ||
-      now - this.#lastPlain >= PLAIN_EVERY;
+      now - this.#last >= 1000 * PLAIN_EVERY;
     if (!due) return;
-    this.#lastPlain = now;
-    note(line);
+    this.#last = now;
+    note(plainLine(event, left));
   }
 
   /** Leaves the last state on its own line. */
@@ -69,12 +89,77 @@ const ENCODER = new TextEncoder();
 
 /** Cut to the terminal's width, since a wrapped line cannot be rewritten. */
 function rewrite(line: string): void {
-  const { columns } = sizeOf();
-  const shown = columns > 0 ? line.slice(0, columns - 1) : line;
+  const width = columns();
+  const shown = width > 0 ? line.slice(0, width - 1) : line;
   Deno.stderr.writeSync(ENCODER.encode(`\r\x1b[2K${shown}`));
 }
 
-function describe(event: StepEvent, left: number): string {
+/** Columns of the curve; the fewer where the terminal is narrow, for the sake of what follows it. */
+const [CURVE, NARROW_CURVE, NARROW] = [16, 8, 100];
+
+/** What a live line shows beside its step. */
+export interface LiveState {
+  /** Of all steps so far. */
+  readonly losses: readonly number[];
+  /** Seconds to the end. */
+  readonly left: number;
+  /** Of the machine's peak arithmetic, where that is known. */
+  readonly share: number | undefined;
+  /** Of the terminal; 0 where it does not say. */
+  readonly columns: number;
+}
+
+/**
+ * One line for a terminal, the most wanted first: parts that find no room are left out whole.
+ * @param event The step
+ * @param state What is known beside it
+ */
+export function liveLine(event: StepEvent, state: LiveState): string {
+  const { step, steps, loss, gradNorm, learningRate, tokensPerSecond, residentBytes } = event;
+  const { losses, left, share, columns } = state;
+  const curve = sparkline(losses, columns > 0 && columns < NARROW ? NARROW_CURVE : CURVE);
+  const parts = [
+    `step ${`${step}`.padStart(`${steps}`.length)}/${steps}`,
+    `loss ${loss.toFixed(4)} ${curve}`,
+    `${grouped(tokensPerSecond)} tokens/s`,
+    step < steps ? `${duration(left)} left` : "done",
+    ...(share === undefined ? [] : [`${(100 * share).toFixed(0)} % of peak`]),
+    megabytes(residentBytes),
+    `norm ${gradNorm.toFixed(3)}`,
+    `lr ${learningRate.toExponential(2)}`,
+  ];
+  let line = parts[0];
+  for (const part of parts.slice(1)) {
+    const longer = `${line}  ${part}`;
+    // The last column stays free: some terminals wrap when it is written.
+    if (columns > 0 && longer.length >= columns) break;
+    line = longer;
+  }
+  return line;
+}
+
+const BARS = "▁▂▃▄▅▆▇█";
+
+/**
+ * A curve of block characters, from the least value to the greatest.
+ * @param values What is drawn, each character the mean of its share
+ * @param width Characters at most
+ */
+export function sparkline(values: readonly number[], width: number): string {
+  const finite = values.filter(Number.isFinite);
+  const count = Math.min(width, finite.length);
+  const means = Array.from({ length: count }, (_, i) => {
+    const begin = Math.floor(i * finite.length / count);
+    const share = finite.slice(begin, Math.floor((i + 1) * finite.length / count));
+    return share.reduce((sum, value) => sum + value, 0) / share.length;
+  });
+  const least = Math.min(...means), range = Math.max(...means) - least;
+  return means.map((mean) =>
+    BARS[range === 0 ? 0 : Math.round((mean - least) / range * (BARS.length - 1))]
+  ).join("");
+}
+
+function plainLine(event: StepEvent, left: number): string {
   const { step, steps, loss, gradNorm, learningRate, tokensPerSecond } = event;
   return [
     `step ${`${step}`.padStart(`${steps}`.length)}/${steps}`,
@@ -86,10 +171,10 @@ function describe(event: StepEvent, left: number): string {
   ].join("  ");
 }
 
-function sizeOf(): { columns: number } {
+function columns(): number {
   try {
-    return Deno.consoleSize();
+    return Deno.consoleSize().columns;
   } catch {
-    return { columns: 0 };
+    return 0;
   }
 }

@@ -101,11 +101,14 @@ async function machineOf(
   { engine, info }: Trainer,
   programDir: string,
 ): Promise<RunFile["machine"]> {
-  const bindings = await readFile(join(programDir, "bindings.ts"), "utf8").catch(() => "");
-  const build = /addon-([0-9a-f]{16})/.exec(bindings)?.[1] ?? info.hash;
-  if (!(engine instanceof NativeEngine)) return { isa: info.target, threads: 1, build };
+  if (!(engine instanceof NativeEngine)) {
+    return { isa: info.target, threads: 1, build: info.hash };
+  }
   const { isa, threads } = engine.memory();
-  return { isa, threads, build };
+  // A program for several instruction sets has a folder for each.
+  const read = (folder: string) => readFile(join(folder, "bindings.ts"), "utf8");
+  const bindings = await read(programDir).catch(() => read(join(programDir, isa))).catch(() => "");
+  return { isa, threads, build: /addon-([0-9a-f]{16})/.exec(bindings)?.[1] ?? info.hash };
 }
 
 /** Versions of what a run's numbers depend on. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { PacacError } from "../errors.ts";
 import { userPath } from "../knobs.ts";
 import {
+  answerSamples,
   loadTokenizer,
   locateRun,
   rowsOfEpoch,
@@ -18,10 +19,12 @@ import {
   type Trainer,
   type TrainingData,
 } from "../train/mod.ts";
+import { openWriter } from "./answer.ts";
 import { describeData, type ReadData, readData } from "./data_input.ts";
-import { fineTuneOn, type RunOptions, saveResult } from "./fine_tune.ts";
+import { fineTuneOn, type RunOptions, type Sampling, saveResult, tellReport } from "./fine_tune.ts";
 import { note, quote } from "./print.ts";
 import { loadOptions, openProgram, runFolder, tokenizerFolder } from "./program.ts";
+import { pageOfEndedRun, reportFacts } from "./report_run.ts";
 import { clearRun, recordRun, requireFinished, type RunToRecord } from "./run_record.ts";
 import { flagsOf, resumedFlags, type TrainFlags, trainOptions } from "./run_settings.ts";
 
@@ -136,11 +139,12 @@ async function trainTo(
     identity,
     validationIdentity,
     record,
+    report: { programDir: run.program.dir, data, ...reportFacts(record) },
     json: flags.json === true,
     log: flags.log,
     samples: flags.samples === undefined
       ? undefined
-      : { tokenizer, prompts: samplePrompts(data, { count: flags.samples, tokenizer }) },
+      : samplingOf(run, { trainer, tokenizer, data, count: flags.samples }),
     resumeCommand: `deno task train --resume ${quote(runDir)}`,
   };
   if (trainer.stepsDone < steps) {
@@ -149,6 +153,39 @@ async function trainTo(
   }
   note(`all ${steps} steps of the run are done`);
   await saveResult(trainer, options);
+  tellReport(pageOfEndedRun(runDir), options.json);
+}
+
+/**
+ * Answers by a program that is compiled for writing text. A built folder has no description to compile: there the trainer
+ * itself answers, one whole forward a token.
+ */
+function samplingOf(
+  { flags, program, runDir }: OpenRun,
+  { trainer, tokenizer, data, count }: {
+    readonly trainer: Trainer;
+    readonly tokenizer: Tokenizer;
+    readonly data: ReadData;
+    readonly count: number;
+  },
+): Sampling {
+  const prompts = samplePrompts(data, { count, tokenizer });
+  return async function* (when, signal) {
+    const given = { prompts, tokenizer, step: trainer.stepsDone, signal };
+    if (program.loaded === undefined) return yield* answerSamples(trainer, given);
+    const { target, isa, threads, weights, adapter, init } = flags;
+    const after = trainer.info.method === "full"
+      ? { weights: join(runDir, "model") }
+      : { weights, init, adapter: join(runDir, "adapter") };
+    await using writer = await openWriter(program.loaded, {
+      // Programs for a GPU do not write text, and the cpu's read the same adapter.
+      target: target === "cuda" ? "cpu" : target,
+      isa,
+      threads,
+      ...(when === "before" ? { weights, adapter, init } : after),
+    });
+    yield* answerSamples(writer.decoder, { ...given, stop: writer.stop });
+  };
 }
 
 /** Before the work, not after it. */

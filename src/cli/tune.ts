@@ -9,11 +9,12 @@ import { userPath } from "../knobs.ts";
 import { loadSpec } from "../spec/load.ts";
 import { Database, defaultDatabase, update } from "../tune/database.ts";
 import { KernelHashes, processorAndCompiler } from "../tune/keys.ts";
+import { rank, type RankedCall } from "../tune/rank.ts";
 import { tune, type TunedCall, type TuneReport } from "../tune/tune.ts";
 import { option } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { aside, duration, note, percent, print, table } from "./print.ts";
-import { compileSpec } from "./program.ts";
+import { type CompileFlags, compileSpec } from "./program.ts";
 import { Status } from "./progress.ts";
 import { Exit } from "./run.ts";
 
@@ -28,6 +29,7 @@ export function tuneCommand(): PlainCommand {
     .addOption(option.database())
     .addOption(option.target())
     .addOption(option.isa())
+    .addOption(option.gpu())
     .addOption(option.threads())
     .addOption(option.seed())
     .addOption(option.exportTo())
@@ -91,6 +93,7 @@ interface TuneFlags {
   readonly file: string;
   readonly target: "cpu" | "cuda" | "reference";
   readonly isa: string;
+  readonly gpu?: CompileFlags["gpu"] | undefined;
   readonly threads?: number | undefined;
   readonly weights?: string | undefined;
   readonly minutes: number;
@@ -107,12 +110,34 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
       remedy: "use --target cpu",
     });
   }
+  if (flags.isa === "multi") {
+    throw new PacacError("usage", "Cannot tune several instruction sets at once", {
+      place: { field: "--isa" },
+      remedy: "tune one that this processor has; compile --isa multi takes what was found for each",
+    });
+  }
   const loaded = await loadSpec(userPath(spec));
   const { file, minutes, again = false, seed } = flags;
-  const { plan } = await compileSpec(loaded, { ...flags, build: false, tuned: false });
+  const { gpu, ...others } = flags;
+  const { plan, summary } = await compileSpec(loaded, {
+    ...others,
+    ...(gpu === undefined ? {} : { gpu }),
+    build: false,
+    tuned: false,
+  });
+  const wanted = glob(flags.kernels);
+  if (flags.target === "cuda") {
+    const { machine } = summary;
+    const ranked = rank(plan, {
+      machine,
+      wanted: (kernel) => wanted.test(kernel),
+      ...(seed === undefined ? {} : { seed }),
+    });
+    const facts = { machine, measured: false, calls: ranked };
+    return print(flags.json === true ? JSON.stringify(facts) : rankText(ranked, machine));
+  }
   const status = new Status();
   using interrupt = new Interrupt("stopping");
-  const wanted = glob(flags.kernels);
   const report = await tune(plan, {
     file,
     seconds: 60 * minutes,
@@ -130,6 +155,36 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
   if (!report.stopped) return;
   note(aside(`stopped; what is done is kept in ${file}, the same command goes on behind it`));
   throw new Exit(interrupt.exitCode);
+}
+
+/** What is predicted for a GPU. */
+function rankText(
+  ranked: readonly RankedCall[],
+  { processor }: { readonly processor: string },
+): string {
+  const step = (which: "default" | "best") =>
+    ranked.reduce((sum, one) => sum + one.calls * one[which].seconds, 0);
+  const micro = (seconds: number) => `${(1e6 * seconds).toFixed(1)} us`;
+  return [
+    table([
+      ["kernel", "calls", "candidates", "default", "best", "gain", "occupancy", "best values"],
+      ...ranked.map(({ op, shape, calls, candidates, default: own, best }) => [
+        `${op} ${shape}`,
+        `${calls}`,
+        `${candidates}`,
+        micro(own.seconds),
+        micro(best.seconds),
+        `${(own.seconds / best.seconds).toFixed(3)}x`,
+        best.occupancy === undefined ? "" : percent(best.occupancy),
+        best === own
+          ? "the defaults"
+          : Object.entries(best.values).map((pair) => pair.join(" ")).join(" "),
+      ]),
+    ]),
+    "",
+    `predicted      for ${processor}, by roofline, edges and rounds of blocks: nothing was timed, nothing is kept`,
+    `these kernels  ${(step("default") / step("best")).toFixed(3)}x`,
+  ].join("\n");
 }
 
 /** `*` stands for any letters, `?` for one. */

@@ -9,11 +9,13 @@ import type { ProgramInfo } from "../train/engine.ts";
 import type { Plan } from "../targets/plan.ts";
 import { Renderer } from "./render.ts";
 import { emitSchedule, type EmittedFile } from "./schedule.ts";
+import { emitMain } from "./standalone.ts";
 
 export { formatCpp, type Memo } from "./format.ts";
 export type { KernelContext, KernelSource } from "./kernel_source.ts";
 export { Renderer, TEMPLATES } from "./render.ts";
 export type { EmittedFile } from "./schedule.ts";
+export { buildLine } from "./standalone.ts";
 export { type GeneratedFile, writeGenerated } from "./write.ts";
 export { CONSTANTS_FILE } from "./constants.ts";
 
@@ -22,6 +24,8 @@ export interface EmittedProgram {
   /** Kernels, schedule.cpp, program.cpp. */
   readonly sources: readonly EmittedFile[];
   readonly constants: Constants;
+  /** main.cpp, where it was asked for. */
+  readonly main?: EmittedFile;
 }
 
 /** What {@linkcode emitProgram} can be told. */
@@ -29,6 +33,8 @@ export interface EmitOptions {
   readonly renderer?: Renderer;
   /** Where formatted texts are kept. */
   readonly memo?: Memo;
+  /** cuda: also the main function of a standalone program. */
+  readonly standalone?: boolean;
 }
 
 /**
@@ -42,7 +48,13 @@ export function emitProgram(plan: Plan, options: EmitOptions = {}): EmittedProgr
   const { isa, name: target } = plan.target;
   const { sources, symbolOf } = renderKernels(plan.calls, { isa, renderer, target, ...memo });
   const schedule = emitSchedule(plan, { renderer, symbolOf, ...memo });
-  return { sources: [...sources, ...schedule], constants: constantsOf(plan.graph) };
+  return {
+    sources: [...sources, ...schedule],
+    constants: constantsOf(plan.graph),
+    ...(options.standalone === true
+      ? { main: emitMain(plan, { renderer, symbolOf, ...memo }) }
+      : {}),
+  };
 }
 
 /** What {@linkcode emitTypescript} takes beside the description. */
@@ -82,4 +94,27 @@ export async function emitTypescript(
       return { file, source: await (memo?.textLater(key, write) ?? write()) };
     }),
   );
+}
+
+/**
+ * Writes the module above programs for several instruction sets.
+ * @param info The program
+ * @param options Their names, what kind of program it is, memo
+ */
+export async function emitVariants(
+  info: ProgramInfo,
+  options: {
+    readonly variants: readonly string[];
+    readonly decode: boolean;
+    readonly memo: Memo;
+  },
+): Promise<EmittedFile> {
+  const { memo, ...rest } = options;
+  const writer = Deno.readTextFileSync(new URL("./variants.ts", import.meta.url));
+  const file = rest.decode ? "decoder.ts" : "trainer.ts";
+  const source = await memo.textLater(
+    JSON.stringify([file, info, rest, writer]),
+    async () => (await import("./variants.ts")).emitVariantEntry(info, rest),
+  );
+  return { file, source };
 }

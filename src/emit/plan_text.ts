@@ -23,6 +23,14 @@ export interface PlanSummary {
   readonly predictedSeconds: number;
   readonly machine: Machine;
   readonly kernels: readonly KernelUse[];
+  readonly activations: ActivationsByCall;
+}
+
+/** Bytes of activations at each kernel call of a step with logits, and how many calls each phase has, in order. */
+export interface ActivationsByCall {
+  readonly phases: readonly { readonly phase: Phase; readonly calls: number }[];
+  readonly kept: readonly number[];
+  readonly passing: readonly number[];
 }
 
 /** One kernel at one shape. */
@@ -79,7 +87,25 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
     predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, on).seconds, 0),
     machine,
     kernels,
+    activations: {
+      phases: PHASES.map((phase) => ({
+        phase,
+        calls: plan.calls.filter((call) => call.phase === phase).length,
+      })),
+      kept: plan.activations.map(({ kept }) => kept),
+      passing: plan.activations.map(({ passing }) => passing),
+    },
   };
+}
+
+const PHASES: readonly Phase[] = ["forward", "logits", "backward", "update"];
+
+/**
+ * plan.json: the figures for programs, such as the report of a run.
+ * @param summary The figures
+ */
+export function planJson(summary: PlanSummary): string {
+  return `${JSON.stringify(summary)}\n`;
 }
 
 /** A call's predicted time, and which of arithmetic at peak and traffic at full bandwidth takes longer. */

@@ -2,26 +2,25 @@
  * Writes a program's schedule and tables: schedule.cpp (who runs when, on what) and program.cpp (what there is, where).
  * @module
  */
-import { invariant, must } from "../errors.ts";
+import { invariant } from "../errors.ts";
 import { elements, type Phase } from "../graph/graph.ts";
 import { decayRates } from "../ops/adamw.ts";
 import { formatCpp, type Memo } from "./format.ts";
-import { type Section, sectionsOf } from "./layers.ts";
+import { type KernelRow, kernelTable } from "./kernel_table.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
+import type { Launch } from "../targets/target.ts";
 import type { Renderer } from "./render.ts";
-import { checkRanges, type TensorTable, tensorTable } from "./tensor_table.ts";
-
-/** Phases of a program that writes text. */
-const DECODE_PHASES: readonly Phase[] = ["prefill", "decode"];
-
-/** Phases in the order of a step; a program has those of training or those that write text. */
-const PHASES: readonly Phase[] = [
-  "forward",
-  "logits",
-  "backward",
-  "update",
-  ...DECODE_PHASES,
-];
+import {
+  DECODE_PHASES,
+  type LayerFunction,
+  type LayerTable,
+  type Names,
+  PHASES,
+  type Schedule,
+  scheduleOf,
+  type ScheduleStep,
+} from "./schedule_data.ts";
+import { checkRanges, tensorTable } from "./tensor_table.ts";
 
 /** A generated file. */
 export interface EmittedFile {
@@ -55,43 +54,17 @@ const PHASE_COMMENTS: Readonly<Record<Phase, string>> = {
  */
 export function emitSchedule(plan: Plan, options: EmitScheduleOptions): EmittedFile[] {
   checkRanges(plan);
-  const table = tensorTable(plan);
-  const { renderer, memo } = options;
-  const folder = plan.target.name;
+  const { renderer, memo, symbolOf } = options;
+  const names: Names = { table: tensorTable(plan), symbolOf };
+  const kernels = kernelTable(plan, symbolOf);
   const file = (name: string, context: Readonly<Record<string, unknown>>): EmittedFile => ({
     file: `${name}.cpp`,
-    source: formatCpp(renderer.render(`${folder}/${name}.cpp.njk`, context), memo),
+    source: formatCpp(renderer.render(`program/${name}.cpp.njk`, context), memo),
   });
   return [
-    file("schedule", scheduleContext(plan, { table, symbolOf: options.symbolOf })),
-    file("program", programContext(plan, { table, symbolOf: options.symbolOf })),
+    file("schedule", scheduleContext(plan, { kernels, schedule: scheduleOf(plan, names) })),
+    file("program", programContext(plan, { kernels, names })),
   ];
-}
-
-interface Names {
-  readonly table: TensorTable;
-  readonly symbolOf: ReadonlyMap<PlannedCall, string>;
-}
-
-/** A row of the table of kernels. */
-interface KernelRow {
-  readonly symbol: string;
-  readonly operands: number;
-  /** Of one call: calls of the same text have the same shapes and types, so the same work. */
-  readonly flops: string;
-  readonly bytes: string;
-}
-
-function kernelsOf(plan: Plan, { symbolOf }: Names): KernelRow[] {
-  const kernels = new Map<string, KernelRow>();
-  for (const planned of plan.calls) {
-    const { call, kernel, values } = planned;
-    const symbol = must(symbolOf.get(planned), "symbol");
-    const { flops, bytes } = kernel.traffic(call, values);
-    const operands = call.operands.length;
-    kernels.set(symbol, { symbol, operands, flops: cDouble(flops), bytes: cDouble(bytes) });
-  }
-  return [...kernels.values()];
 }
 
 /** A float64 literal. */
@@ -101,102 +74,73 @@ function cDouble(value: number): string {
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
-function scheduleContext(plan: Plan, names: Names): Record<string, unknown> {
-  const symbolOf = (planned: PlannedCall) => must(names.symbolOf.get(planned), "symbol");
-  const writer = new PhaseWriter(names.table, symbolOf);
-  const phases = PHASES.map((phase) => {
-    const calls = plan.calls.filter((planned) => planned.phase === phase);
-    const lines = sectionsOf(calls, { phase, symbolOf }).flatMap((section, i) => {
-      const outside = i > 0 && section.kind === "calls" && section.layer < 0;
-      const heading = outside ? ["// Outside the layers."] : [];
-      return [...heading, ...writer.section(section, `${phase}_tensors${i}`)];
-    });
-    return { name: phase, comment: PHASE_COMMENTS[phase], lines };
-  }).filter(({ lines }) => lines.length > 0);
+function scheduleContext(
+  plan: Plan,
+  { kernels, schedule }: { readonly kernels: readonly KernelRow[]; readonly schedule: Schedule },
+): Record<string, unknown> {
+  const steps = schedule.phases.flatMap((phase) => phase.steps);
   return {
     title: titleOf(plan),
-    kernels: kernelsOf(plan, names),
-    tables: writer.tables,
-    functions: writer.functions,
-    phases,
+    device: plan.target.name === "cuda",
+    kernels: kernels.map(({ symbol }) => ({ symbol })),
+    tables: steps.flatMap((step) => step.kind === "layers" ? [tableText(step.table)] : []),
+    functions: schedule.functions.map(functionText),
+    phases: schedule.phases.map(({ phase, steps }) => ({
+      name: phase,
+      comment: PHASE_COMMENTS[phase],
+      lines: steps.flatMap((step, i) => stepLines(step, i > 0)),
+    })),
   };
 }
 
-interface Table {
-  readonly name: string;
-  readonly comment: string;
-  readonly columns: number;
-  readonly rows: readonly { readonly layer: number; readonly tensors: string }[];
+function tableText({ name, function: of, layers, rows }: LayerTable) {
+  return {
+    name,
+    comment: `Tensors of ${of}, a row for each of layers ${rangeOf(layers)}.`,
+    columns: rows[0]?.length ?? 0,
+    rows: rows.map((row, i) => ({ layer: layers[i], tensors: row.join(", ") })),
+  };
 }
 
-/** Turns sections into C++ lines; layers become a table and a function beside them. */
-class PhaseWriter {
-  readonly tables: Table[] = [];
-  readonly functions: { name: string; comment: string; lines: string[] }[] = [];
-  readonly #table: TensorTable;
-  readonly #symbolOf: (planned: PlannedCall) => string;
+function functionText({ name, calls }: LayerFunction) {
+  let at = 0;
+  const lines = calls.map(({ symbol, operands, roles }) => {
+    const line = `run(use::${symbol}, at + ${at});  // ${roles}`;
+    at += operands;
+    return line;
+  });
+  return { name, comment: "One layer; `at` is its row of tensors.", lines };
+}
 
-  constructor(table: TensorTable, symbolOf: (planned: PlannedCall) => string) {
-    this.#table = table;
-    this.#symbolOf = symbolOf;
-  }
-
-  section(section: Section, tableName: string): string[] {
-    if (section.kind === "calls") {
-      const heading = section.layer < 0 ? [] : [`// Layer ${section.layer}.`];
-      return [...heading, ...section.calls.map((planned) => this.#line(planned))];
-    }
-    const rows = section.rows.map((calls, i) => ({
-      layer: section.layers[i],
-      tensors: calls.flatMap((planned) => this.#tensors(planned)).join(", "),
-    }));
-    const first = must(section.rows[0], "first layer");
-    const columns = first.reduce((sum, { call }) => sum + call.operands.length, 0);
-    const range = `${section.layers[0]} to ${section.layers.at(-1)}`;
-    this.tables.push({
-      name: tableName,
-      comment: `Tensors of ${section.name}, a row for each of layers ${range}.`,
-      columns,
-      rows,
-    });
-    if (!section.known) this.#function(section.name, first);
+function stepLines(step: ScheduleStep, behind: boolean): string[] {
+  if (step.kind === "layers") {
+    const { name, function: of, layers } = step.table;
     return [
-      `// Layers ${range}.`,
-      `for (const auto& row : ${tableName}) ${section.name}(run, row);`,
+      `// Layers ${rangeOf(layers)}.`,
+      `for (const auto& row : ${name}) ${of}(run, row);`,
     ];
   }
-
-  #function(name: string, calls: readonly PlannedCall[]): void {
-    let at = 0;
-    const lines = calls.map((planned) => {
-      const line = `run(use::${this.#symbolOf(planned)}, at + ${at});  // ${roles(planned)}`;
-      at += planned.call.operands.length;
-      return line;
-    });
-    this.functions.push({ name, comment: "One layer; `at` is its row of tensors.", lines });
-  }
-
-  #line(planned: PlannedCall): string {
-    const tensors = this.#tensors(planned).join(", ");
-    return `run(use::${this.#symbolOf(planned)}, {${tensors}});  // ${roles(planned)}`;
-  }
-
-  #tensors({ call }: PlannedCall): number[] {
-    return call.operands.map(({ tensor }) => this.#table.row(tensor));
-  }
+  const outside = behind ? ["// Outside the layers."] : [];
+  const heading = step.layer < 0 ? outside : [`// Layer ${step.layer}.`];
+  return [
+    ...heading,
+    ...step.calls.map(({ symbol, tensors, roles }) =>
+      `run(use::${symbol}, {${tensors.join(", ")}});  // ${roles}`
+    ),
+  ];
 }
 
-/** `x, weight -> y`: what the tensors of a call are to its kernel. */
-function roles({ call }: PlannedCall): string {
-  const list = (written: boolean) =>
-    call.operands.filter((operand) => operand.written === written).map(({ name }) => name).join(
-      ", ",
-    );
-  return `${list(false)} -> ${list(true)}`;
+function rangeOf(layers: readonly number[]): string {
+  return `${layers[0]} to ${layers.at(-1)}`;
 }
 
-function programContext(plan: Plan, names: Names): Record<string, unknown> {
-  const { table } = names;
+function programContext(
+  plan: Plan,
+  { kernels, names: { table } }: {
+    readonly kernels: readonly KernelRow[];
+    readonly names: Names;
+  },
+): Record<string, unknown> {
   const { info, scratch } = plan;
   const present = (phase: Phase) => plan.calls.some((planned) => planned.phase === phase);
   for (const phase of PHASES.filter(present)) {
@@ -209,6 +153,7 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
     title: titleOf(plan),
     name: info.name,
     isa: plan.target.isa.name,
+    device: plan.target.name === "cuda",
     tensors: table.rows.map(({ tensor, place, limit }) => ({
       name: cString(tensor.name),
       dtype: tensor.dtype,
@@ -219,7 +164,7 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
       limit,
     })),
     weights: table.weights,
-    kernels: kernelsOf(plan, names),
+    kernels: kernels.map(kernelText),
     arenaBytes: plan.arenaBytes,
     scratch,
     threads: plan.threads,
@@ -231,6 +176,23 @@ function programContext(plan: Plan, names: Names): Record<string, unknown> {
     phases: PHASES.filter((phase) => present(phase) || !DECODE_PHASES.includes(phase))
       .map((phase) => ({ name: phase, present: present(phase) })),
   };
+}
+
+function kernelText({ symbol, operands, flops, bytes, workspace, launches }: KernelRow) {
+  return {
+    symbol,
+    operands,
+    flops: cDouble(flops),
+    bytes: cDouble(bytes),
+    workspace: workspace > 0,
+    functions: [...new Set(launches.map(({ entry }) => `${symbol}${entry}`))],
+    launches: launches.map((launch) => launchText(launch, symbol)),
+  };
+}
+
+function launchText({ entry, grid, threads, shared, part }: Launch, symbol: string): string {
+  const more = part === undefined ? "" : `, ${part}`;
+  return `{&pacac::${symbol}${entry}, {${grid.join(", ")}}, ${threads}, ${shared}${more}}`;
 }
 
 /** Tensors that the engine itself reads and writes, in the order of native/runtime/program.hpp's Wellknown. */
@@ -258,7 +220,8 @@ const NEEDED: Readonly<Record<Phase, readonly string[]>> = {
 
 function titleOf({ info, target, threads }: Plan): string {
   const shape = `${info.batch} x ${info.seqLen} tokens`;
-  return `${info.name} for ${target.name} (${target.isa.name}), ${shape}, ${threads} threads`;
+  const on = target.name === "cuda" ? "" : `, ${threads} threads`;
+  return `${info.name} for ${target.name} (${target.isa.name}), ${shape}${on}`;
 }
 
 /** Names come from files: anything that is not plain is escaped. */

@@ -64,7 +64,31 @@ export function place(graph: Graph, calls: readonly PlannedCall[], threads: numb
     arenaBytes: end,
     scratch,
     peak: peakByKind({ persistent, placed, calls, arena: end, scratch: top - scratch.offset }),
+    activations: activationsByCall(placed, calls),
   };
+}
+
+/** Sums of the bytes that begin and end at each call. */
+function activationsByCall(
+  placed: readonly Placed[],
+  calls: readonly PlannedCall[],
+): Placement["activations"] {
+  const changes = calls.map(() => ({ kept: 0, passing: 0 }));
+  for (const { bytes, ...lifetime } of placed) {
+    const kind = isKept(lifetime, calls) ? "kept" : "passing";
+    changes[lifetime.first][kind] += bytes;
+    if (lifetime.last + 1 < calls.length) changes[lifetime.last + 1][kind] -= bytes;
+  }
+  let kept = 0, passing = 0;
+  return changes.map((change) => ({
+    kept: kept += change.kept,
+    passing: passing += change.passing,
+  }));
+}
+
+/** Whether backward reads it. */
+function isKept({ first, last }: Lifetime, calls: readonly PlannedCall[]): boolean {
+  return calls[first].phase === "forward" && calls[last].phase === "backward";
 }
 
 /** Whether a tensor keeps its value from step to step; logits are read right after their phase. */
@@ -129,10 +153,8 @@ function peakByKind(
   const moments = [...new Set(placed.map(({ first }) => first))];
   const sizes = moments.map(size);
   const widest = moments[sizes.indexOf(Math.max(...sizes))] ?? 0;
-  const kept = ({ first, last }: Lifetime) =>
-    calls[first].phase === "forward" && calls[last].phase === "backward";
   for (const lifetime of alive(widest)) {
-    const kind = kept(lifetime) ? "kept activations" : "passing activations";
+    const kind = isKept(lifetime, calls) ? "kept activations" : "passing activations";
     kinds[kind] = (kinds[kind] ?? 0) + lifetime.bytes;
   }
   kinds.gaps = arena - Object.values(kinds).reduce((sum, bytes) => sum + bytes, 0);

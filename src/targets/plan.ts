@@ -29,6 +29,13 @@ export interface Placement {
   };
   /** Bytes by kind at the moment when most are alive. */
   readonly peak: Readonly<Record<string, number>>;
+  /** Bytes that live within a step, call by call; none where every tensor has its own for good. */
+  readonly activations: readonly {
+    /** Kept from forward for backward. */
+    readonly kept: number;
+    /** All else. */
+    readonly passing: number;
+  }[];
 }
 
 /** A whole plan. */

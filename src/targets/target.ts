@@ -27,6 +27,8 @@ export interface Machine {
   readonly measured: boolean;
   /** cuda: of the GPU. */
   readonly multiprocessors?: Multiprocessors;
+  /** cuda: that all SMs together read from the L2 cache. */
+  readonly cacheBytesPerSecond?: number;
 }
 
 /** How many multiprocessors (SMs) a GPU has, and what each of them has. */

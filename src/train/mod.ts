@@ -158,7 +158,7 @@ export { stopIds } from "./stop_ids.ts";
 export { TextStream } from "./text_stream.ts";
 export { RunLock } from "./run_lock.ts";
 export type { RunPlan } from "./run_plan.ts";
-export { type SampleOptions, type SamplePrompt, samplePrompts, withSamples } from "./samples.ts";
+export { answerSamples, type SampleOptions, type SamplePrompt, samplePrompts } from "./samples.ts";
 export {
   type BestLoss,
   type RunState,
@@ -167,3 +167,4 @@ export {
   type TrainerOptions,
   type Values,
 } from "./trainer.ts";
+export { chooseVariant } from "./variants.ts";

@@ -106,6 +106,8 @@ export interface NativeOptions {
 export interface NativeModule {
   /** Makes the program of this addon. */
   readonly NativeProgram: new (options: NativeOptions) => NativeProgram;
+  /** Instruction sets that this processor has, the best first. */
+  readonly instructionSets: () => string[];
 }
 
 /** Constants of a program, float32 in one file. */
@@ -136,8 +138,10 @@ export function openAddon(path: string): NativeModule {
   const about = { code: "load-failed", action: "load the addon", file: path } as const;
   const remedy = "compile the model again on this machine";
   translated(() => process.dlopen(module, path), { ...about, remedy });
-  const { NativeProgram } = module.exports;
-  if (NativeProgram !== undefined) return { NativeProgram };
+  const { NativeProgram, instructionSets } = module.exports;
+  if (NativeProgram !== undefined && instructionSets !== undefined) {
+    return { NativeProgram, instructionSets };
+  }
   throw complaint("it is not one of pacac's", { ...about, remedy });
 }
 
@@ -166,7 +170,7 @@ export class NativeEngine implements Engine, DecodeEngine {
       {
         code: "load-failed",
         action: "start the program",
-        remedy: "free memory or ask for fewer threads",
+        remedy: REMEDY_START[info.target === "cuda" ? "cuda" : "cpu"],
       },
     );
     const names = this.#program.tensors();
@@ -308,6 +312,13 @@ export class NativeEngine implements Engine, DecodeEngine {
     return result;
   }
 }
+
+/** What helps a program that does not start, by target. */
+const REMEDY_START = {
+  cpu: "free memory or ask for fewer threads",
+  cuda: "use a machine with an NVIDIA GPU of the compiled architecture or newer, its driver and " +
+    "enough free memory on it; or compile with --target cpu",
+} as const;
 
 const REMEDY_BATCH =
   "give Int32Arrays of [batch, seqLen] with ids below the vocabulary's size, after loading all weights";

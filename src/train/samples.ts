@@ -1,17 +1,17 @@
 /**
  * What a model writes before its training and after it: the same prompts, taken from the data, answered greedily.
  *
- * Answering reads weights and writes nothing that a step reads, so a run ends with the same bits with samples or without.
+ * A decoder answers, which is another program, so a run ends with the same bits with samples or without.
  * @module
  */
 import type { LoadedData } from "./data/load.ts";
-import type { SampleEvent, TrainEvent } from "./events.ts";
-import { generate } from "./generate.ts";
+import type { SampleEvent } from "./events.ts";
+import { generate, type TextModel } from "./generate.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { Trainer } from "./trainer.ts";
 
 /** Tokens of an answer at most. */
-const ANSWER_TOKENS = 32;
+const ANSWER_TOKENS = 96;
 
 /** Tokens of a text that is learnt from its beginning, and so has no prompt of its own. */
 const BEGINNING_TOKENS = 16;
@@ -58,45 +58,40 @@ function promptLength(supervised: Uint8Array): number {
   return Math.max(1, Math.min(BEGINNING_TOKENS, Math.floor(supervised.length / 3)));
 }
 
-/** What {@linkcode withSamples} takes beside the events. */
+/** What {@linkcode answerSamples} takes beside the model. */
 export interface SampleOptions {
   /** What the model goes on from. */
   readonly prompts: readonly SamplePrompt[];
   /** The model's tokenizer. */
   readonly tokenizer: Tokenizer;
+  /** Ids that end an answer; the tokenizer's end-of-text where it is not said. */
+  readonly stop?: readonly number[];
+  /** Steps that the model was trained. */
+  readonly step: number;
   /** Ends an answer early. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * A run's events with samples among them: behind the start of a new run, and before the end of one that is done.
- * @param trainer The trainer
- * @param events Its events
- * @param options Prompts, tokenizer
- * @throws {PacacError} what the events and the generation throw
+ * A model's greedy answers, one event each; none of an answer that was cut off.
+ * @param model A decoder, or the trainer itself
+ * @param options Prompts, tokenizer, step
+ * @throws {PacacError} what the generation throws
  */
-export async function* withSamples(
-  trainer: Trainer,
-  events: AsyncIterable<TrainEvent>,
-  options: SampleOptions,
-): AsyncGenerator<TrainEvent, void, undefined> {
-  const round = () => answers(trainer, options);
-  for await (const event of events) {
-    if (event.type === "done") yield* round();
-    yield event;
-    if (event.type === "start" && event.step === 0) yield* round();
-  }
-}
-
-async function* answers(
-  trainer: Trainer,
-  { prompts, tokenizer, signal }: SampleOptions,
+export async function* answerSamples(
+  model: TextModel | Trainer,
+  { prompts, tokenizer, stop, step, signal }: SampleOptions,
 ): AsyncGenerator<SampleEvent, void, undefined> {
+  const common = {
+    tokenizer,
+    maxTokens: ANSWER_TOKENS,
+    ...(stop && { stop }),
+    ...(signal && { signal }),
+  };
   for (const [sample, { ids, prompt, expected }] of prompts.entries()) {
-    const given = { tokenizer, prompt: ids, maxTokens: ANSWER_TOKENS, ...(signal && { signal }) };
     let text = "";
-    for await (const piece of generate(trainer, given)) text += piece;
+    for await (const piece of generate(model, { ...common, prompt: ids })) text += piece;
     if (signal?.aborted) return;
-    yield { type: "sample", step: trainer.stepsDone, sample, prompt, expected, text };
+    yield { type: "sample", step, sample, prompt, expected, text };
   }
 }

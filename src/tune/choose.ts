@@ -25,7 +25,7 @@ export interface TunedChoice {
 export function openChoice(
   file: string | undefined,
   on: { readonly isa: Isa; readonly threads: number },
-): { readonly choose: TunedChoice["choose"]; readonly say: () => readonly string[] } {
+): Omit<TunedChoice, "notes"> & { readonly say: () => readonly string[] } {
   const path = file ?? defaultDatabase();
   let database = new Database();
   const notes: string[] = [];
@@ -39,6 +39,7 @@ export function openChoice(
   const choice = choiceFrom(database, on);
   return {
     choose: choice.choose,
+    counts: choice.counts,
     say() {
       const { tuned, tunable } = choice.counts();
       const found = `tuned values for ${tuned} of ${tunable} kernels from ${path}`;

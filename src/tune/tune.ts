@@ -5,12 +5,12 @@
  * @module
  */
 import { Cache } from "../build/cache.ts";
-import { dimsText } from "../emit/kernel_source.ts";
 import { Renderer } from "../emit/render.ts";
 import { must } from "../errors.ts";
-import type { Plan, PlannedCall } from "../targets/plan.ts";
+import type { Plan } from "../targets/plan.ts";
 import type { Machine, Tunables } from "../targets/target.ts";
-import { isAllowed, isTunable } from "./choose.ts";
+import { isAllowed } from "./choose.ts";
+import { type DistinctCall, distinctCalls, shapeText } from "./distinct.ts";
 import { Database, type Entry, update } from "./database.ts";
 import { callKey, KernelHashes, type Place, placeOf } from "./keys.ts";
 import { NativeMeasurer } from "./measure.ts";
@@ -104,13 +104,8 @@ export async function tune(plan: Plan, options: TuneOptions): Promise<TuneReport
 }
 
 /** A distinct call with all that is known of it. */
-interface Job {
-  readonly planned: PlannedCall;
-  readonly key: string;
+interface Job extends DistinctCall {
   readonly kernelHash: string;
-  readonly calls: number;
-  /** Predicted seconds of all its calls in a step. */
-  readonly weight: number;
 }
 
 interface Tools {
@@ -167,23 +162,15 @@ class Tuner {
     };
   }
 
-  /** Distinct calls of wanted kernels, the heaviest first. */
   #jobs(): Job[] {
-    const { plan, options: { wanted = () => true }, machine } = this.#tools;
-    const { isa } = plan.target;
+    const { plan, options: { wanted }, machine } = this.#tools;
     const hashes = new KernelHashes();
-    const jobs = new Map<string, Job>();
-    for (const planned of plan.calls) {
-      const { kernel, call, values } = planned;
-      if (!isTunable(kernel) || !wanted(kernel.name)) continue;
-      const key = callKey(kernel, call, isa);
-      const before = jobs.get(key);
-      const weight = (before?.weight ?? 0) + kernel.predict(call, values, { isa, machine });
-      const kernelHash = must(hashes.of(kernel.name), `the template of ${kernel.name}`);
-      const calls = (before?.calls ?? 0) + 1;
-      jobs.set(key, { planned: before?.planned ?? planned, key, kernelHash, calls, weight });
-    }
-    return [...jobs.values()].sort((a, b) => b.weight - a.weight);
+    return distinctCalls(plan, { machine, ...(wanted === undefined ? {} : { wanted }) }).map(
+      (one) => {
+        const { name } = one.planned.kernel;
+        return { ...one, kernelHash: must(hashes.of(name), `the template of ${name}`) };
+      },
+    );
   }
 
   async #one(
@@ -222,13 +209,10 @@ class Tuner {
   }
 
   #plain({ planned, calls, weight }: Job): TunedCall {
-    const { kernel, call } = planned;
-    const dims = dimsText(call);
-    const steps = call.epilogue.map(({ step }) => step);
     return {
-      kernel: kernel.name,
-      op: call.node.op,
-      shape: [...dims, ...steps.map((step) => `+${step}`)].join(" "),
+      kernel: planned.kernel.name,
+      op: planned.call.node.op,
+      shape: shapeText(planned),
       calls,
       state: "waiting",
       predictedSeconds: weight / calls,

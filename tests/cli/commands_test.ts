@@ -156,8 +156,8 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const events = stdout.trim().split("\n").map((line) => JSON.parse(line) as { type: string });
       assert.deepEqual(
         events.map(({ type }) => type),
-        ["start", "sample", "step", "step", "step", "step", "step", "saved", "sample"]
-          .concat("done", "adapter"),
+        ["start", "sample", "step", "step", "step", "step", "step", "saved", "done"]
+          .concat("adapter", "sample", "report"),
       );
       const { prompt, expected } = events[1] as unknown as { prompt: string; expected: string };
       assert.match(`${prompt}|${expected}`, /What is \d+\?.*\|.*It is \d+\./s);
@@ -166,11 +166,28 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       assert.equal(deltasOf(join(dir, "run")).size, 2);
     });
 
+    await t.step("a description that is trained is also compiled to answer samples", async () => {
+      const { stdout, stderr } = await ok(
+        dir,
+        "train paca.ts --target reference --weights made/model --data data.jsonl --steps 2 " +
+          "--out sampled --json --samples 2",
+      );
+      const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const samples = events.filter(({ type }) => type === "sample");
+      assert.deepEqual(
+        samples.map(({ step, sample }) => [step, sample]),
+        [[0, 0], [0, 1], [2, 0], [2, 1]],
+      );
+      assert.equal(samples[0].prompt, samples[2].prompt);
+      assert.equal(stderr.match(/compiled \S+-decode/g)?.length, 2);
+    });
+
     await t.step("Ctrl-C saves and says how to go on; the end is the same", async () => {
       const { code, stderr, lines } = await interrupted(dir, `${train}00 --out stopped --json`);
       assert.equal(code, 130, stderr);
       const types = lines.map((line) => (JSON.parse(line) as { type: string }).type);
-      assert.deepEqual(types.slice(-3), ["saved", "interrupted", "adapter"]);
+      assert.deepEqual(types.slice(-4), ["saved", "interrupted", "adapter", "report"]);
+      assert.match(Deno.readTextFileSync(join(dir, "stopped/report.html")), /stopped, interrupted/);
       const command = stderr.match(/^ {2}deno task (train .*)$/m)?.[1] ?? "";
       assert.match(command, /^train --resume \S+\/stopped$/);
 
@@ -235,6 +252,12 @@ Deno.test("inspect, compile, train, Ctrl-C, resume, generate", async (t) => {
       const measured = JSON.parse(stdout) as { tokensPerSecond: number; steps: number };
       assert.ok(measured.tokensPerSecond > 0);
       assert.equal(measured.steps, 2);
+      const refused = await runCommand(["bench", "tuned", "--no-tuned"], { dir });
+      assert.equal(refused.exit, "2");
+      assert.match(
+        refused.stderr,
+        /\(--no-tuned\): Cannot choose tuned values: .* compiled already/,
+      );
     });
   } finally {
     await Deno.remove(dir, { recursive: true });

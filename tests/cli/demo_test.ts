@@ -31,6 +31,10 @@ Deno.test("demo compiles, asks, trains, and says where everything is", async () 
   match(out, /allocated by training steps: 0 times/);
   const [, planned, used] = /planned +([\d,]+) bytes[\s\S]*used +([\d,]+) bytes/.exec(out) ?? [];
   ok(Number(used.replaceAll(",", "")) <= Number(planned.replaceAll(",", "")), out);
+  const page = Deno.readTextFileSync(/^ {2}report +(\S+)/m.exec(out)?.[1] ?? "");
+  match(page, /Over 8 steps; \d+\.\d % of their time is in kernels/);
+  match(page, /<th scope="row">linear_backward_input_\w+<\/th>/);
+  match(page, /<path class="area c2"/);
   for (const name of ["program", "adapter", "checkpoint"]) {
     const path = new RegExp(`^ {2}${name} +(\\S+)`, "m").exec(out)?.[1] ?? "";
     ok(Deno.statSync(path).isDirectory, `${name} ${path}`);

@@ -49,6 +49,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
     (bad) => ["program", "--data", "data.jsonl", "--out", "run", "--weights", bad],
     (bad) => ["program", "--init", "1", "--data", "data.jsonl", "--out", "run", "--adapter", bad],
   ],
+  report: [(bad) => [bad], (bad) => ["folder", bad]],
   generate: [(bad) => [bad, "--prompt", "Hello"]],
   chat: [(bad) => [bad]],
   bench: [(bad) => [bad]],
@@ -60,6 +61,7 @@ const PLACES: Readonly<Record<string, readonly ((bad: string) => string[])[]>> =
   ],
   unpack: [(bad) => [bad, "--out", "out"]],
   tune: [(bad) => [bad], (bad) => ["--import", bad]],
+  "cuda:report": [(bad) => [bad]],
   emulate: [(bad) => [bad, "kernel"]],
 };
 

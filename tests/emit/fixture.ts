@@ -143,7 +143,7 @@ function placed({ graph, calls }: Builder): Omit<Plan, "threads"> {
   const arenaBytes = end + SIZE.threads * scratch.perThread + scratch.shared;
   const target = { name: "cpu" as const, kernels: [], isa: PLAIN };
   const info = infoOf(graph, arenaBytes);
-  return { graph, target, calls, offsets, arenaBytes, scratch, peak: {}, info };
+  return { graph, target, calls, offsets, arenaBytes, scratch, peak: {}, activations: [], info };
 }
 
 function infoOf(graph: Graph, arenaBytes: number): ProgramInfo {

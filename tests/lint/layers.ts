@@ -15,6 +15,8 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   // A leaf: PTX and buffers in, a report out.
   emulator: ["errors"],
   train: ["formats", "errors"],
+  // Pages about runs, from what a run's folder holds.
+  report: ["formats", "errors", "types:train"],
   spec: ["errors", "knobs"],
   graph: ["spec", "errors"],
   ops: ["graph", "errors"],
@@ -40,14 +42,17 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "spec",
     "errors",
   ],
+  compile_multi: ["compile", "emit", "build", "targets/cpu", "spec", "errors"],
   cli: [
     "compile",
+    "compile_multi",
     "tune",
     "build",
     "emulator",
     "spec",
     "formats",
     "train",
+    "report",
     "knobs",
     "errors",
   ],

@@ -1,8 +1,10 @@
 """Fine-tunes a llama with PyTorch's PaCA on the batches, columns and rates of an exchange file; prints losses as one JSON line.
 
 usage: learning.py MODEL_DIR EXCHANGE.safetensors     written by learning.ts
+
+Beside the exchange file it keeps its state every few steps, and goes on from there when it is started again.
 """
-import json, sys, time
+import json, os, sys, time
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
@@ -55,8 +57,26 @@ def validate():
 
 
 train, validation, seconds = [], [], 0.0
-for step in range(len(rates) + 1):
-    if step in measured:
+state = exchange + ".state"
+
+
+def keep():
+    torch.save({"train": train, "validation": validation, "seconds": seconds, "optimizer": optimizer.state_dict(),
+                "trained": [delta.data for delta in trained]}, state + ".part")
+    os.replace(state + ".part", state)
+
+
+if os.path.exists(state):
+    kept = torch.load(state, weights_only=True)
+    train, validation, seconds = kept["train"], kept["validation"], kept["seconds"]
+    optimizer.load_state_dict(kept["optimizer"])
+    for layer, delta in zip(adapted, kept["trained"]):
+        layer.delta.data.copy_(delta)
+        layer.refresh()
+for step in range(len(train), len(rates) + 1):
+    if step % 10 == 0 and step > 0:
+        keep()
+    if step in measured and len(validation) <= measured.index(step):
         validation.append({"step": step, "loss": validate()})
         print(f"PyTorch: validation loss {validation[-1]['loss']:.4f} after {step} steps", file=sys.stderr, flush=True)
     if step == len(rates):

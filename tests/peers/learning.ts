@@ -4,8 +4,9 @@
  * test.jsonl.
  *
  * Needs a Python with torch, transformers and safetensors (--python, default python3). --steps 300 --shape 4x512 is the comparison
- * that the README asks for, about two hours on two cores; fewer show that it works. Writes table, JSON and plot under
- * tests/bench/results; exits with 1 where a loss differs by more than 1 %.
+ * that the README asks for, about two hours on two cores; fewer show that it works. --keep FOLDER keeps what is done so far, and
+ * the same command goes on from there. Writes table, JSON and plot under tests/bench/results; exits with 1 where a loss differs by
+ * more than 1 %.
  * @module
  */
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     "evaluate-every": { type: "string", default: "30" },
     "validation-rows": { type: "string", default: "32" },
     "learning-rate": { type: "string", default: "1e-3" },
+    keep: { type: "string" },
     name: { type: "string", default: "learning" },
   },
 });
@@ -59,7 +61,7 @@ if (
   console.error(
     "usage: deno task peers:learning --weights DIR --data DIR [--steps 300] [--shape 4x512] " +
       "[--storage bf16|f32] [--evaluate-every 30] [--validation-rows 32] [--learning-rate 1e-3] " +
-      "[--python PYTHON] [--name NAME]",
+      "[--python PYTHON] [--keep FOLDER] [--name NAME]",
   );
   Deno.exit(2);
 }
@@ -193,7 +195,23 @@ function writeExchange(
   });
 }
 
-const exchangeDir = await Deno.makeTempDir({ prefix: "pacac_learning_" });
+/** pacac's course, taken from the folder where an earlier run has ended it. */
+async function ourCourse(file: string, run: () => Promise<Course>): Promise<Course> {
+  try {
+    const kept: Course = JSON.parse(await Deno.readTextFile(file));
+    if (kept.train.length === steps) return kept;
+    throw new Error(`${file} is of another run: name another folder`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const course = await run();
+  await Deno.writeTextFile(`${file}.part`, JSON.stringify(course));
+  await Deno.rename(`${file}.part`, file);
+  return course;
+}
+
+const exchangeDir = values.keep ?? await Deno.makeTempDir({ prefix: "pacac_learning_" });
+await Deno.mkdir(exchangeDir, { recursive: true });
 const given = await batches(weights);
 const schedule = planSchedule(spec.train.schedule, {
   steps,
@@ -202,15 +220,12 @@ const schedule = planSchedule(spec.train.schedule, {
 });
 const rates = Array.from({ length: steps }, (_, i) => learningRateAt(i + 1, schedule));
 const exchange = join(exchangeDir, "exchange.safetensors");
-let ours: Course, theirs: Course;
-try {
+const ours = await ourCourse(join(exchangeDir, "pacac.json"), async () => {
   await using trainer = await openTrainer(weights);
   writeExchange(exchange, given, { trainer, rates });
-  ours = await pacac(trainer, given, rates);
-  theirs = await pytorch(exchange, weights);
-} finally {
-  await Deno.remove(exchangeDir, { recursive: true });
-}
+  return await pacac(trainer, given, rates);
+});
+const theirs = await pytorch(exchange, weights);
 
 const rows = ours.validation.map(({ step, loss }, i) => ({
   step,
@@ -269,6 +284,7 @@ await Deno.writeTextFile(
     }],
   }]], { title: `SmolLM2-135M on GSM8K, PaCA r 16, ${values.shape}` }),
 );
+if (values.keep === undefined) await Deno.remove(exchangeDir, { recursive: true });
 const asFar = Math.abs(fall - 1) <= ALLOWED || first.theirs === last.theirs;
 if (!(worst <= ALLOWED)) {
   console.error(`validation losses differ by ${percent(worst)}, allowed ${percent(ALLOWED)}`);

@@ -1,12 +1,16 @@
 /**
- * The trainer's contract over the emulator: a cuda plan's launches, in the schedule's order, on emulated memory.
+ * The trainer's contract over the emulator: a cuda plan's launches on emulated memory, in the order of the very schedule and
+ * kernel table that emission writes as C++.
  *
  * Every tensor has a buffer of its own, so that an access past its end is found; the plan's placement is proven by verify_plan.
  * @module
  */
 import { type KernelSource, renderKernels } from "../../src/emit/kernel_source.ts";
+import { type KernelRow, kernelTable } from "../../src/emit/kernel_table.ts";
 import { Renderer } from "../../src/emit/render.ts";
 import { programInfo } from "../../src/emit/info.ts";
+import { played, type Schedule, scheduleOf } from "../../src/emit/schedule_data.ts";
+import { type TensorTable, tensorTable } from "../../src/emit/tensor_table.ts";
 import {
   type CounterReport,
   Device,
@@ -22,6 +26,7 @@ import { decayRates } from "../../src/ops/adamw.ts";
 import { place } from "../../src/passes/place.ts";
 import { type Chooser, select } from "../../src/passes/select.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
+import { must } from "../../src/errors.ts";
 import type { FineTuneSpec } from "../../src/spec/description.ts";
 import { lossScale } from "../../src/targets/reference/engine.ts";
 import { cudaTarget } from "../../src/targets/cuda/mod.ts";
@@ -122,7 +127,9 @@ export class EmulatedEngine implements Engine {
   readonly #device = new Device();
   readonly #buffers = new Map<Tensor, DeviceBuffer>();
   readonly #modules: ReadonlyMap<string, PtxModule>;
-  readonly #symbolOf: ReadonlyMap<PlannedCall, string>;
+  readonly #table: TensorTable;
+  readonly #schedule: Schedule;
+  readonly #kernels: ReadonlyMap<string, KernelRow>;
   readonly #check: boolean;
 
   constructor(
@@ -136,7 +143,10 @@ export class EmulatedEngine implements Engine {
     this.#plan = plan;
     this.info = plan.info;
     this.#modules = options.modules;
-    this.#symbolOf = options.symbolOf;
+    const { symbolOf } = options;
+    this.#table = tensorTable(plan);
+    this.#schedule = scheduleOf(plan, { table: this.#table, symbolOf });
+    this.#kernels = new Map(kernelTable(plan, symbolOf).map((row) => [row.symbol, row]));
     this.#check = options.check;
     for (const tensor of plan.graph.tensors.filter(({ view }) => view === undefined)) {
       // Trained tensors and moments start as zeros, as the engine's memory does.
@@ -239,24 +249,17 @@ export class EmulatedEngine implements Engine {
   }
 
   #run(phase: Phase): void {
-    for (const planned of this.#plan.calls.filter((call) => call.phase === phase)) {
-      this.#call(planned);
-    }
+    for (const { symbol, tensors } of played(this.#schedule, phase)) this.#call(symbol, tensors);
   }
 
-  #call(planned: PlannedCall): void {
-    const { call, kernel, values, workspace } = planned;
-    const symbol = this.#symbolOf.get(planned) ?? "";
-    const module = this.#modules.get(symbol);
-    if (module === undefined) throw new Error(`no module for ${kernel.name}`);
-    const operands = call.operands.map(({ tensor }) => {
-      const { base, offset } = this.#place(tensor);
+  #call(symbol: string, tensors: readonly number[]): void {
+    const module = must(this.#modules.get(symbol), `module of ${symbol}`);
+    const { workspace, launches } = must(this.#kernels.get(symbol), symbol);
+    const operands = tensors.map((row) => {
+      const { base, offset } = this.#place(this.#table.rows[row].tensor);
       return base.at(offset);
     });
-    const space = workspace.shared > 0
-      ? [this.#device.alloc(`workspace of ${kernel.name}`, workspace.shared)]
-      : [];
-    const launches = kernel.launches?.(call, values) ?? [];
+    const space = workspace > 0 ? [this.#device.alloc(`workspace of ${symbol}`, workspace)] : [];
     for (const { entry, grid, threads, shared, part } of launches) {
       const report = module.launch(`${symbol}${entry}`, {
         device: this.#device,

@@ -156,7 +156,8 @@ let text: string | undefined;
 
 /** All headers that a kernel may include, as one text. */
 function headers(): string {
-  text ??= [...Deno.readDirSync(`${NATIVE}/cuda`)].map(({ name }) => name).sort()
+  text ??= [...Deno.readDirSync(`${NATIVE}/cuda`)].map(({ name }) => name)
+    .filter((name) => name.endsWith(".cuh")).sort()
     .map((name) => Deno.readTextFileSync(`${NATIVE}/cuda/${name}`)).join("\n");
   return text;
 }

@@ -55,11 +55,13 @@ Deno.test("a tuned kernel is kept, known the next time, and taken by compile", a
     database.write(file);
     const compiled = await compile(loaded, { ...options, database: file });
     assert.match(compiled.notes[0], /^tuned values for 1 of \d+ kernels from .*; --no-tuned/);
+    assert.equal(compiled.parameters?.tuned, 1);
     const logits = compiled.plan.calls.find(({ kernel }) => kernel.name === "lm_head_logits");
     assert.equal(logits?.values.mc, 48);
     assert.match(compiled.planText, /lm_head_logits .*mc 48/);
     const plain = await compile(loaded, { ...options, database: file, tuned: false });
     assert.deepEqual(plain.notes, []);
+    assert.equal(plain.parameters, undefined);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,44 +1,13 @@
 /**
- * Each kernel's time against what the machine allows: the longer of its arithmetic at peak and its traffic at full bandwidth.
+ * The tables of `bench --profile`: each kernel's time against what the machine allows.
  * @module
  */
+import { type Rates, rooflineOf } from "../../report/roofline.ts";
 import { percent, table } from "../print.ts";
 import type { KernelTime, Measured } from "./measure.ts";
 
-/** What a machine can do. */
-export interface Rates {
-  readonly flopsPerSecond: number;
-  readonly bytesPerSecond: number;
-}
-
 /** Peaks that differ by more than this are both told. */
 const STEADY = 0.03;
-
-/** A kernel against its roofline. */
-export interface Roofline {
-  readonly gflops: number;
-  readonly gbytes: number;
-  /** Least time by the machine's rates, over the time taken. */
-  readonly share: number;
-  readonly bound: "compute" | "memory";
-}
-
-/**
- * A kernel's rates, and the share of its roofline that it reaches.
- * @param kernel Its time a step
- * @param rates The machine's
- */
-export function rooflineOf(kernel: KernelTime, rates: Rates): Roofline {
-  const { calls, seconds } = kernel;
-  const flops = kernel.flops * calls, bytes = kernel.bytes * calls;
-  const compute = flops / rates.flopsPerSecond, memory = bytes / rates.bytesPerSecond;
-  return {
-    gflops: flops / seconds / 1e9,
-    gbytes: bytes / seconds / 1e9,
-    share: Math.max(compute, memory) / seconds,
-    bound: compute >= memory ? "compute" : "memory",
-  };
-}
 
 /**
  * The table of `--profile`.

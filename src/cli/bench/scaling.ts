@@ -12,7 +12,8 @@ import type { FineTuneSpec } from "../../spec/description.ts";
 import { grouped, note, percent } from "../print.ts";
 import { type CompileFlags, compileSpec } from "../program.ts";
 import { measureApart } from "./measure.ts";
-import { bestOf, type Rates } from "./roofline.ts";
+import type { Rates } from "../../report/roofline.ts";
+import { bestOf } from "./roofline.ts";
 import { chartSvg } from "./svg.ts";
 
 /** What may grow. */

@@ -75,6 +75,20 @@ export function isasOf(cpuinfo: string): IsaName[] {
   return NEEDS.filter(([, needs]) => needs.every((flag) => flags.has(flag))).map(([name]) => name);
 }
 
+/** Instruction sets of a kind of processor, the best first: what a program carries that may be moved. */
+const OF_ARCHITECTURE: Readonly<Record<string, readonly IsaName[]>> = {
+  x86_64: ["avx512_bf16", "avx512", "avx2", "plain"],
+  aarch64: ["neon", "plain"],
+};
+
+/**
+ * The instruction sets of a kind of processor, the best first.
+ * @param architecture `x86_64` or `aarch64`
+ */
+export function isasOfArchitecture(architecture: string): readonly IsaName[] {
+  return OF_ARCHITECTURE[architecture] ?? ["plain"];
+}
+
 /**
  * Whether a name is one of the instruction sets.
  * @param name Any text

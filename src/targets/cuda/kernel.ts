@@ -18,6 +18,10 @@ export interface CudaKernelOptions {
   /** Bytes of device memory that the call's launches share. */
   readonly workspace?: (call: KernelCall, values: Tunables) => number;
   readonly launches: (call: KernelCall, values: Tunables) => readonly Launch[];
+  /** Operations that are done over those that are wanted: what stands over a result's edge is computed, too. Default 1. */
+  readonly padding?: (call: KernelCall, values: Tunables) => number;
+  /** Bytes that all blocks together read from the L2 cache, where many blocks read the same. Default 0. */
+  readonly fed?: (call: KernelCall, values: Tunables) => number;
   /** Fields of the template's context beside `work` and the tunables. */
   readonly context?: (call: KernelCall, values: Tunables) => Readonly<Record<string, unknown>>;
 }
@@ -36,7 +40,12 @@ export function cudaKernel(name: string, options: CudaKernelOptions): Kernel {
     defaults: options.defaults ?? (() => ({})),
     legal: (values, _isa, call) => options.legal?.(values, call) ?? true,
     traffic,
-    predict: (call, values, on) => predictLaunches(call, launches(call, values), on.machine),
+    predict: (call, values, { machine }) =>
+      predictLaunches(call, launches(call, values), {
+        machine,
+        padding: options.padding?.(call, values) ?? 1,
+        fed: options.fed?.(call, values) ?? 0,
+      }),
     occupancy: (call, values, { multiprocessors }) =>
       multiprocessors && occupancy(largest(launches(call, values)), multiprocessors),
     workspace: (call, values) => ({
@@ -53,15 +62,25 @@ export function cudaKernel(name: string, options: CudaKernelOptions): Kernel {
   };
 }
 
-/** The roofline, with arithmetic at the peak of those SMs that have blocks. */
+/** The roofline, with arithmetic at the peak of those SMs that have blocks, and with what they take from the L2 cache. */
 function predictLaunches(
   call: KernelCall,
   launches: readonly Launch[],
-  { flopsPerSecond, bytesPerSecond, multiprocessors }: Machine,
+  { machine, padding, fed }: {
+    readonly machine: Machine;
+    readonly padding: number;
+    readonly fed: number;
+  },
 ): number {
-  const { flops, bytes } = traffic(call);
+  const { flopsPerSecond, bytesPerSecond, multiprocessors, cacheBytesPerSecond } = machine;
+  const { flops: wanted, bytes } = traffic(call);
+  const flops = padding * wanted;
   const share = multiprocessors === undefined ? 1 : busyShare(largest(launches), multiprocessors);
-  return Math.max(flops / (share * flopsPerSecond), bytes / bytesPerSecond);
+  return Math.max(
+    flops / (share * flopsPerSecond),
+    bytes / bytesPerSecond,
+    fed / (share * (cacheBytesPerSecond ?? Infinity)),
+  );
 }
 
 /** What a block of a kernel without large sums takes. */

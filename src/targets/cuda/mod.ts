@@ -52,14 +52,21 @@ const CUDA_KERNELS: readonly Kernel[] = [
   sgd,
 ];
 
-/** What is compiled for: the oldest part with cp.async and bf16 tensor cores. Newer ones run it too. */
-const SM_80: Isa = {
-  name: "sm_80",
-  lanes: 32,
-  registers: 255,
-  bf16Dot: true,
-  flags: ["-arch=sm_80"],
-};
+/**
+ * An architecture as an instruction set. Code for it is native there, and PTX beside it that newer parts compile when they load it.
+ * @param name `sm_90`
+ */
+function isaOf(name: `sm_${number}`): Isa {
+  return { name, lanes: 32, registers: 255, bf16Dot: true, flags: [`-arch=${name}`] };
+}
 
-/** The cuda target. */
-export const cudaTarget: Target = { name: "cuda", kernels: CUDA_KERNELS, isa: SM_80 };
+/**
+ * The cuda target on parts of an architecture and newer ones.
+ * @param name `sm_90`
+ */
+export function cudaTargetOn(name: `sm_${number}`): Target {
+  return { name: "cuda", kernels: CUDA_KERNELS, isa: isaOf(name) };
+}
+
+/** The cuda target on the oldest part with cp.async and bf16 tensor cores: newer ones run it too. */
+export const cudaTarget: Target = cudaTargetOn("sm_80");

@@ -2,7 +2,7 @@
  * The common face of cuda kernels that are matrix products: tunables, what fits, the launch over tiles of the result.
  * @module
  */
-import { costText, traffic } from "../calls.ts";
+import { costText, roundUp, traffic } from "../calls.ts";
 import type { Kernel, KernelCall, Launch, Tunables } from "../target.ts";
 import { occupancy, SM_80_LIMITS } from "./occupancy.ts";
 import { cudaKernel, type CudaKernelOptions } from "./kernel.ts";
@@ -48,6 +48,16 @@ export function cudaProduct(name: string, options: ProductOptions): Kernel {
       return { ...defaultTiles(m, n), ...options.defaults?.(call) };
     },
     legal: (values, call) => tilesFit(values, extra(call, tilesOf(values))),
+    padding(call, values) {
+      const { m, n } = extents(call), { bm, bn } = tilesOf(values);
+      return roundUp(m, bm) * roundUp(n, bn) / (m * n);
+    },
+    fed(call, values) {
+      const { m, n } = extents(call), { bm, bn } = tilesOf(values);
+      const depth = traffic(call).flops / (2 * m * n);
+      // A block's rows of A and columns of B, bf16.
+      return Math.ceil(m / bm) * Math.ceil(n / bn) * (bm + bn) * depth * 2;
+    },
     launches(call, values) {
       const own = overTiles(extents(call), tilesOf(values), {
         extra: extra(call, tilesOf(values)),

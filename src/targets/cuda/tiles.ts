@@ -79,12 +79,16 @@ export function sharedBytes({ bm, bn, bk, stages }: Tiles): number {
   return Math.max(stages * (bm + bn) * bk * 2, bm * bn * 2);
 }
 
+/** What ptxas takes for a product with few sums: it has no reason to be sparing then. */
+const LEAST_REGISTERS = 104;
+
 /**
  * Registers of a thread at most: its sums, and what a product needs beside them.
  * @param tiles Sizes
  */
 export function registersOf(tiles: Tiles): number {
-  return roundUp(tiles.bm * tiles.bn / threadsOf(tiles) + 64, 8);
+  const needed = roundUp(tiles.bm * tiles.bn / threadsOf(tiles) + 64, 8);
+  return Math.max(LEAST_REGISTERS, needed);
 }
 
 /**

@@ -56,6 +56,7 @@ export function interpretedPlacement(graph: Graph): Placement {
     arenaBytes: bytes,
     scratch: { perThread: 0, shared: 0, offset: 0 },
     peak: { "values of all tensors": bytes },
+    activations: [],
   };
 }
 

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { chromeTrace } from "../../../src/cli/bench/chrome_trace.ts";
 import type { KernelTime, Measured } from "../../../src/cli/bench/measure.ts";
-import { bestOf, peaksText, profileTable, rooflineOf } from "../../../src/cli/bench/roofline.ts";
+import { bestOf, peaksText, profileTable } from "../../../src/cli/bench/roofline.ts";
+import { rooflineOf } from "../../../src/report/roofline.ts";
 import { type Point, scalingPlot, scalingTable } from "../../../src/cli/bench/scaling.ts";
 import { VARIATIONS, variationTable } from "../../../src/cli/bench/variations.ts";
 import { madeUpBatch } from "../../../src/cli/bench/workload.ts";

@@ -1,0 +1,71 @@
+// paca_linear + add: x bf16[64, 64], weight bf16[64, 64], delta f32[64, 8], index i32[8], residual
+// bf16[64, 64] -> y bf16[64, 64], x_p bf16[64, 8]
+//
+//   y[t,o] = sum_k x[t,k] W[o,k] + sum_j x_p[t,j] scale delta[o,j] + residual[t,o]
+//   x_p[t,j] = x[t, index[j]]: all that backward needs of x (Woo et al. 2025, eq. 3)
+//
+// 524 kFLOP over 35.9 kB. A block makes a tile [32, 64] of y: 3 stages of x and W pass through
+// shared memory, x_p is picked out of those of x, and the blocks of the first column of tiles write
+// it.
+//
+// 3 x 128 threads an SM of sm_80 (bound by shared memory): at most 104 registers, 43040 bytes of
+// shared memory a block.
+#include "cuda/gemm.cuh"
+#include "cuda/paca.cuh"
+
+namespace pacac {
+namespace {
+
+constexpr int kTokens = 64;
+constexpr int kIn = 64;
+constexpr int kOut = 64;
+using Tile = Tiling</*BM*/ 32, /*BN*/ 64, /*BK*/ 64, /*stages*/ 3, /*warps*/ 1, 4>;
+constexpr int kResident = 3;  // blocks an SM, which bounds registers
+using Rows = Contiguous<Tile::BM, Tile::BK>;
+using Weight = Contiguous<Tile::BN, Tile::BK>;
+constexpr int kStages = Tile::kStages * kStageBytes<Rows, Weight>;
+constexpr int kRank = 8;
+constexpr float kScale = 2;
+using RowsMore = Strided<Tile::BM, kExtended<kRank>>;       // x_p, transposed, behind the stages
+using WeightMore = Contiguous<Tile::BN, kExtended<kRank>>;  // scale delta, behind it
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
+    linear_T64_K64_O64_R8_2d217e91(const bf16* x, const bf16* weight, const float* delta,
+                                   const std::int32_t* index, bf16* y, bf16* x_p,
+                                   const bf16* residual) {
+  extern __shared__ __align__(128) char shared[];
+  const int column = blockIdx.x * Tile::BN, row = blockIdx.y * Tile::BM;
+  char* const x_more = shared + kStages;
+  char* const w_more = x_more + RowsMore::kBytes;
+  __shared__ std::int32_t own_index[kRank];
+  for (int j = threadIdx.x; j < kRank; j += Tile::kThreads) own_index[j] = index[j];
+  load_delta<Tile::BN, kRank, Tile::kThreads>(w_more, delta, column, kOut, kScale);
+  clear_rest<Tile::BM, kRank, Tile::kThreads>(x_more);
+  __syncthreads();
+
+  Sums<Tile> sums;
+  clear<Tile>(sums);
+  multiply<Tile>(sums, Rows{x, kIn, kTokens, kIn}, Weight{weight, kIn, kOut, kIn}, row, column, 0,
+                 kIn, shared, [&]([[maybe_unused]] char* stage, [[maybe_unused]] int depth) {
+                   gather<Tile::BM, Tile::BK, kRank, Tile::kThreads>(x_more, stage, own_index,
+                                                                     depth);
+                 });
+  multiply_stage<Tile, RowsMore, WeightMore, kExtendedDepth<kRank>>(sums, shared_address(x_more),
+                                                                    shared_address(w_more));
+  if (blockIdx.x == 0) store_gathered<Tile::BM, kRank, Tile::kThreads>(x_p, x_more, row, kTokens);
+
+  // The tile leaves through shared memory, where the stages were.
+  stage_tile<Tile>(sums, shared, [&]([[maybe_unused]] int t, [[maybe_unused]] int o, float2 pair) {
+    return pair;
+  });
+  each_eight<Tile>(shared, [&](int t, int o, Eight eight) {
+    if (row + t >= kTokens || column + o >= kOut) return;
+    const std::int64_t at = static_cast<std::int64_t>(row + t) * kOut + column + o;
+    eight = eight + Eight::from(residual + at);
+    eight.to(y + at);
+  });
+}
+
+}  // namespace pacac

@@ -1,0 +1,159 @@
+// tiny for cuda (sm_80), 2 x 32 tokens
+//
+// The schedule of a step. One thread walks it once, while the stream is captured as a graph; the
+// graph is replayed. Numbers are rows of program.cpp's table of tensors; comments say what the
+// tensors are to the kernel: inputs -> outputs.
+#include "runtime/program.hpp"
+
+namespace pacac {
+
+// The kernels, each in its own file under kernels/ (program.cpp lists them).
+namespace use {
+extern const KernelEntry documents_T64_fe190a66;
+extern const KernelEntry embed_T64_V64_D64_6863d624;
+extern const KernelEntry rms_norm_T64_D64_e3f22057;
+extern const KernelEntry linear_T64_K64_O64_R8_8bb0eb3a;
+extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3;
+extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874;
+extern const KernelEntry linear_T64_K64_O64_R8_2d217e91;
+extern const KernelEntry swiglu_T64_F64_b000b24e;
+extern const KernelEntry lm_head_loss_T64_D64_V64_88006c59;
+extern const KernelEntry mean_loss_T64_64519980;
+extern const KernelEntry lm_head_logits_T64_D64_V64_C64_405ce752;
+extern const KernelEntry rms_norm_backward_T64_D64_8b513b3c;
+extern const KernelEntry linear_backward_weight_T64_O64_R8_23fcdf98;
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_2567bcb7;
+extern const KernelEntry swiglu_backward_T64_F64_86d74962;
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_dcce56b7;
+extern const KernelEntry rms_norm_backward_T64_D64_1d729022;
+extern const KernelEntry attention_backward_T64_Q64_K64_H2_5f0bd492;
+extern const KernelEntry rope_T64_Q64_S32_P32_fcc1e9da;
+extern const KernelEntry global_norm_P7168_12d1fd2c;
+extern const KernelEntry adamw_P7168_d0a13406;
+}  // namespace use
+
+namespace {
+
+// Tensors of forward_layer, a row for each of layers 0 to 1.
+constexpr std::int32_t forward_tensors1[2][69] = {
+    // layer 0
+    {9,  10,  11,  12,  11,  13,  72, 100, 14, 101, 14, 6,   15, 16,  11,  17, 74,  102,
+     18, 103, 18,  6,   15,  19,  11, 20,  76, 104, 21, 105, 16, 19,  21,  5,  22,  23,
+     22, 24,  78,  106, 25,  107, 9,  25,  26, 27,  28, 27,  29, 80,  108, 30, 109, 27,
+     31, 82,  110, 32,  111, 30,  32, 33,  33, 34,  84, 112, 35, 113, 25},
+    // layer 1
+    {35, 36,  37,  38,  37,  39,  86, 114, 40, 115, 40, 6,   15, 41,  37,  42, 88,  116,
+     43, 117, 43,  6,   15,  44,  37, 45,  90, 118, 46, 119, 41, 44,  46,  5,  47,  48,
+     47, 49,  92,  120, 50,  121, 35, 50,  51, 52,  53, 52,  54, 94,  122, 55, 123, 52,
+     56, 96,  124, 57,  125, 55,  57, 58,  58, 59,  98, 126, 60, 127, 50},
+};
+
+// One layer; `at` is its row of tensors.
+void forward_layer(Run& run, const std::int32_t* at) {
+  run(use::rms_norm_T64_D64_e3f22057, at + 0);           // x, weight -> y, inverse_rms
+  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 4);      // x, weight, delta, index -> y, x_p
+  run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 10);      // x, position, table -> y
+  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 14);     // x, weight, delta, index -> y, x_p
+  run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 20);      // x, position, table -> y
+  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 24);     // x, weight, delta, index -> y, x_p
+  run(use::attention_T64_Q64_K64_H2_f5a49874, at + 30);  // q, k, v, start -> y, lse
+  run(use::linear_T64_K64_O64_R8_2d217e91, at + 36);  // x, weight, delta, index, residual -> y, x_p
+  run(use::rms_norm_T64_D64_e3f22057, at + 43);       // x, weight -> y, inverse_rms
+  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 47);  // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 53);  // x, weight, delta, index -> y, x_p
+  run(use::swiglu_T64_F64_b000b24e, at + 59);         // gate, up -> y
+  run(use::linear_T64_K64_O64_R8_2d217e91, at + 62);  // x, weight, delta, index, residual -> y, x_p
+}
+
+}  // namespace
+
+// From token ids to the loss of one micro-batch, keeping what backward reads.
+void forward(Run& run) {
+  run(use::documents_T64_fe190a66,
+      {1, 2, 5, 6, 7});  // segment_ids, labels -> start, position, target
+  run(use::embed_T64_V64_D64_6863d624, {0, 8, 9});  // ids, weight -> y
+  // Layers 0 to 1.
+  for (const auto& row : forward_tensors1) forward_layer(run, row);
+  // Outside the layers.
+  run(use::rms_norm_T64_D64_e3f22057, {60, 61, 62, 63});  // x, weight -> y, inverse_rms
+  run(use::lm_head_loss_T64_D64_V64_88006c59,
+      {62, 8, 7, 3, 64, 65});                     // x, weight, target, loss_scale -> losses, dx
+  run(use::mean_loss_T64_64519980, {64, 3, 66});  // losses, loss_scale -> loss
+}
+
+// Logits of chosen rows of the last forward.
+void logits(Run& run) {
+  run(use::lm_head_logits_T64_D64_V64_C64_405ce752, {62, 8, 4, 67});  // x, weight, rows -> logits
+}
+
+// Adds one micro-batch's gradients.
+void backward(Run& run) {
+  run(use::rms_norm_backward_T64_D64_8b513b3c,
+      {65, 60, 61, 63, 128});  // dy, x, weight, inverse_rms -> dx
+  // Layer 1.
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {128, 127, 99});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {128, 59, 98, 126, 129});  // dy, weight, delta, index -> dx
+  run(use::swiglu_backward_T64_F64_86d74962,
+      {129, 55, 57, 130, 131});  // dy, gate, up -> dgate, dup
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {131, 125, 97});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {131, 56, 96, 124, 132});  // dy, weight, delta, index -> dx
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {130, 123, 95});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
+      {130, 54, 94, 122, 133, 132});  // dy, weight, delta, index, residual -> dx
+  run(use::rms_norm_backward_T64_D64_1d729022,
+      {133, 50, 51, 53, 134, 128});  // dy, x, weight, inverse_rms, residual -> dx
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {134, 121, 93});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {134, 49, 92, 120, 135});  // dy, weight, delta, index -> dx
+  run(use::attention_backward_T64_Q64_K64_H2_5f0bd492,
+      {135, 41, 44, 46, 47, 48, 5, 136, 137, 138});  // dy, q, k, v, y, lse, start -> dq, dk, dv
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {138, 119, 91});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {138, 45, 90, 118, 139});                                // dy, weight, delta, index -> dx
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {137, 6, 15, 140});  // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {140, 117, 89});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
+      {140, 42, 88, 116, 141, 139});  // dy, weight, delta, index, residual -> dx
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {136, 6, 15, 142});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {142, 115, 87});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
+      {142, 39, 86, 114, 143, 141});  // dy, weight, delta, index, residual -> dx
+  run(use::rms_norm_backward_T64_D64_1d729022,
+      {143, 35, 36, 38, 144, 134});  // dy, x, weight, inverse_rms, residual -> dx
+  // Layer 0.
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {144, 113, 85});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {144, 34, 84, 112, 145});  // dy, weight, delta, index -> dx
+  run(use::swiglu_backward_T64_F64_86d74962,
+      {145, 30, 32, 146, 147});  // dy, gate, up -> dgate, dup
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {147, 111, 83});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {147, 31, 82, 110, 148});  // dy, weight, delta, index -> dx
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {146, 109, 81});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
+      {146, 29, 80, 108, 149, 148});  // dy, weight, delta, index, residual -> dx
+  run(use::rms_norm_backward_T64_D64_1d729022,
+      {149, 25, 26, 28, 150, 144});  // dy, x, weight, inverse_rms, residual -> dx
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {150, 107, 79});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+      {150, 24, 78, 106, 151});  // dy, weight, delta, index -> dx
+  run(use::attention_backward_T64_Q64_K64_H2_5f0bd492,
+      {151, 16, 19, 21, 22, 23, 5, 152, 153, 154});  // dy, q, k, v, y, lse, start -> dq, dk, dv
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {154, 105, 77});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {153, 6, 15, 155});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {155, 103, 75});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {152, 6, 15, 156});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {156, 101, 73});  // dy, x_p -> ddelta
+}
+
+// The optimiser, once a step.
+void update(Run& run) {
+  run(use::global_norm_P7168_12d1fd2c, {69, 157});  // gradients -> norm
+  run(use::adamw_P7168_d0a13406,
+      {68, 69, 70, 71, 157, 158, 68, 70, 71});  // parameters, gradients, moment1, moment2, norm,
+                                                // hyper -> new_parameters, new_moment1, new_moment2
+}
+
+}  // namespace pacac
