@@ -31,7 +31,8 @@ const [turns, tokens, limitSeconds] = [values.turns, values.tokens, values.limit
 const threadCounts = [...new Set(values.threads.split(",").map(Number))];
 const whole = (count: number) => Number.isInteger(count) && count > 0;
 if (
-  values.weights === undefined || !(limitSeconds > 0) || ![turns, tokens, ...threadCounts].every(whole)
+  values.weights === undefined || !(limitSeconds > 0) ||
+  ![turns, tokens, ...threadCounts].every(whole)
 ) {
   console.error(
     "usage: deno task peers:decode --weights DIR [--python PYTHON] [--turns N] [--tokens N] " +
