@@ -146,7 +146,7 @@ function identifier(name: string): string {
 
 function parametersOf({ call, kernel, values, workspace }: PlannedCall): string {
   const operands = call.operands.map(({ name, tensor, written }) =>
-    `${written ? "" : "const "}${CPP_TYPES[tensor.dtype]}* ${name}`
+    `${written ? "" : "const "}${CPP_TYPES[tensor.dtype]}* ${identifier(name)}`
   );
   const parts = kernel.launches?.(call, values).some(({ part }) => part !== undefined) === true;
   const space = workspace.shared > 0 ? ["std::byte* workspace"] : [];

@@ -8,11 +8,14 @@ import { opOf } from "../ops/mod.ts";
 import type { KernelCall } from "./target.ts";
 
 /**
- * Floating-point operations by the op's cost; bytes of every operand once, of sums twice.
+ * Floating-point operations by the ops' cost, of all members; bytes of every operand once, of sums twice.
  * @param call The call
  */
 export function traffic(call: KernelCall): { flops: number; bytes: number } {
-  const { flops } = opOf(call.node.op).cost(call.dims, { ...call.attributes });
+  const flops = call.members.reduce(
+    (sum, { node, dims }) => sum + opOf(node.op).cost(dims, { ...node.attributes }).flops,
+    0,
+  );
   const bytes = call.operands.reduce((total, { tensor, written }) => {
     const visits = written && tensor.role === "gradient" ? 2 : 1;
     return total + visits * bytesOf(tensor);

@@ -80,7 +80,7 @@ export function sharedBytes({ bm, bn, bk, stages }: Tiles): number {
 }
 
 /** What ptxas takes for a product with few sums: it has no reason to be sparing then. */
-const LEAST_REGISTERS = 104;
+const LEAST_REGISTERS = 112;
 
 /**
  * Registers of a thread at most: its sums, and what a product needs beside them.

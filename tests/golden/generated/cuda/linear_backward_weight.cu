@@ -6,7 +6,7 @@
 // are added in order by a second launch: no atomics, the same bits every time. Both operands are
 // transposed on their way to registers.
 //
-// main: 4 x 128 threads an SM of sm_80 (bound by registers): at most 104 registers, 36864 bytes of
+// main: 4 x 128 threads an SM of sm_80 (bound by registers): at most 112 registers, 36864 bytes of
 // shared memory a block. total: 5 x 256 threads an SM of sm_80 (bound by registers): at most 48
 // registers, 128 bytes of shared memory a block.
 #include "cuda/gemm.cuh"
@@ -30,7 +30,7 @@ using Columns = Strided<Tile::BN, Tile::BK>;
 
 /// workspace[split][o][column] = the sum over the split's tokens, float32.
 extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
-    linear_backward_weight_T64_O64_R8_23fcdf98(const bf16* dy, const bf16* x_p, float* ddelta,
+    linear_backward_weight_T64_O64_R8_42b051af(const bf16* dy, const bf16* x_p, float* ddelta,
                                                std::byte* workspace) {
   extern __shared__ __align__(128) char shared[];
   const int column = blockIdx.x * Tile::BN, row = blockIdx.y * Tile::BM,
@@ -47,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
   });
 }
 
-extern "C" __global__ void linear_backward_weight_T64_O64_R8_23fcdf98_total(const bf16* dy,
+extern "C" __global__ void linear_backward_weight_T64_O64_R8_42b051af_total(const bf16* dy,
                                                                             const bf16* x_p,
                                                                             float* ddelta,
                                                                             std::byte* workspace) {

@@ -11,31 +11,36 @@ extern "C" {
 void documents_T64_fe190a66();
 void embed_T64_V64_D64_6863d624();
 void rms_norm_T64_D64_e3f22057();
-void linear_T64_K64_O64_R8_8bb0eb3a();
+void linear_T64_K64_O64_R8_27a60fed();
 void rope_T64_Q64_S32_P32_22bbf8c3();
 void attention_T64_Q64_K64_H2_f5a49874();
-void linear_T64_K64_O64_R8_2d217e91();
+void linear_T64_K64_O64_R8_5b11773b();
 void swiglu_T64_F64_b000b24e();
-void lm_head_loss_T64_D64_V64_88006c59_list();
-void lm_head_loss_T64_D64_V64_88006c59_rest();
-void lm_head_loss_T64_D64_V64_88006c59_logits();
-void lm_head_loss_T64_D64_V64_88006c59_softmax();
-void lm_head_loss_T64_D64_V64_88006c59_dx();
+void lm_head_loss_T64_D64_V64_b8c6fe11_list();
+void lm_head_loss_T64_D64_V64_b8c6fe11_rest();
+void lm_head_loss_T64_D64_V64_b8c6fe11_logits();
+void lm_head_loss_T64_D64_V64_b8c6fe11_softmax();
+void lm_head_loss_T64_D64_V64_b8c6fe11_dx();
 void mean_loss_T64_64519980();
-void lm_head_logits_T64_D64_V64_C64_405ce752();
+void lm_head_logits_T64_D64_V64_C64_cc0cb9d3();
 void rms_norm_backward_T64_D64_8b513b3c();
-void linear_backward_weight_T64_O64_R8_23fcdf98();
-void linear_backward_weight_T64_O64_R8_23fcdf98_total();
-void linear_backward_input_T64_O64_K64_R8_2567bcb7_columns();
-void linear_backward_input_T64_O64_K64_R8_2567bcb7();
+void linear_backward_weight_T64_O64_R8_42b051af();
+void linear_backward_weight_T64_O64_R8_42b051af_total();
+void linear_backward_input_T64_O64_K64_R8_4209bf18_columns();
+void linear_backward_input_T64_O64_K64_R8_4209bf18();
 void swiglu_backward_T64_F64_86d74962();
-void linear_backward_input_T64_O64_K64_R8_dcce56b7_columns();
-void linear_backward_input_T64_O64_K64_R8_dcce56b7();
+void linear_backward_input_group_T64_O64_K64_R8_951052d8_columns_0();
+void linear_backward_input_group_T64_O64_K64_R8_951052d8_columns_1();
+void linear_backward_input_group_T64_O64_K64_R8_951052d8();
 void rms_norm_backward_T64_D64_1d729022();
 void attention_backward_T64_Q64_K64_H2_5f0bd492_delta();
 void attention_backward_T64_Q64_K64_H2_5f0bd492_keys();
 void attention_backward_T64_Q64_K64_H2_5f0bd492();
 void rope_T64_Q64_S32_P32_fcc1e9da();
+void linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_0();
+void linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_1();
+void linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_2();
+void linear_backward_input_group_T64_O64_K64_R8_d76ff569();
 void global_norm_P7168_12d1fd2c_sums();
 void global_norm_P7168_12d1fd2c();
 void adamw_P7168_d0a13406();
@@ -53,8 +58,8 @@ constexpr Launch embed_T64_V64_D64_6863d624[] = {
 constexpr Launch rms_norm_T64_D64_e3f22057[] = {
     {&pacac::rms_norm_T64_D64_e3f22057, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_T64_K64_O64_R8_8bb0eb3a[] = {
-    {&pacac::linear_T64_K64_O64_R8_8bb0eb3a, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_27a60fed[] = {
+    {&pacac::linear_T64_K64_O64_R8_27a60fed, {1, 2, 1}, 128, 43008},
 };
 constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
     {&pacac::rope_T64_Q64_S32_P32_22bbf8c3, {2, 1, 1}, 256, 0},
@@ -62,42 +67,43 @@ constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
 constexpr Launch attention_T64_Q64_K64_H2_f5a49874[] = {
     {&pacac::attention_T64_Q64_K64_H2_f5a49874, {1, 2, 2}, 128, 20480},
 };
-constexpr Launch linear_T64_K64_O64_R8_2d217e91[] = {
-    {&pacac::linear_T64_K64_O64_R8_2d217e91, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_5b11773b[] = {
+    {&pacac::linear_T64_K64_O64_R8_5b11773b, {1, 2, 1}, 128, 43008},
 };
 constexpr Launch swiglu_T64_F64_b000b24e[] = {
     {&pacac::swiglu_T64_F64_b000b24e, {2, 1, 1}, 256, 0},
 };
-constexpr Launch lm_head_loss_T64_D64_V64_88006c59[] = {
-    {&pacac::lm_head_loss_T64_D64_V64_88006c59_list, {1, 1, 1}, 32, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_88006c59_rest, {64, 1, 1}, 32, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_88006c59_logits, {1, 2, 1}, 128, 36864, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_88006c59_softmax, {64, 1, 1}, 256, 0, 0},
-    {&pacac::lm_head_loss_T64_D64_V64_88006c59_dx, {1, 2, 1}, 128, 36864, 0},
+constexpr Launch lm_head_loss_T64_D64_V64_b8c6fe11[] = {
+    {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_list, {1, 1, 1}, 32, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_rest, {64, 1, 1}, 32, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_logits, {1, 2, 1}, 128, 36864, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_softmax, {64, 1, 1}, 256, 0, 0},
+    {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_dx, {1, 2, 1}, 128, 36864, 0},
 };
 constexpr Launch mean_loss_T64_64519980[] = {
     {&pacac::mean_loss_T64_64519980, {1, 1, 1}, 32, 0},
 };
-constexpr Launch lm_head_logits_T64_D64_V64_C64_405ce752[] = {
-    {&pacac::lm_head_logits_T64_D64_V64_C64_405ce752, {1, 2, 1}, 128, 36864},
+constexpr Launch lm_head_logits_T64_D64_V64_C64_cc0cb9d3[] = {
+    {&pacac::lm_head_logits_T64_D64_V64_C64_cc0cb9d3, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch rms_norm_backward_T64_D64_8b513b3c[] = {
     {&pacac::rms_norm_backward_T64_D64_8b513b3c, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_backward_weight_T64_O64_R8_23fcdf98[] = {
-    {&pacac::linear_backward_weight_T64_O64_R8_23fcdf98, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_weight_T64_O64_R8_23fcdf98_total, {1, 1, 1}, 256, 0},
+constexpr Launch linear_backward_weight_T64_O64_R8_42b051af[] = {
+    {&pacac::linear_backward_weight_T64_O64_R8_42b051af, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_weight_T64_O64_R8_42b051af_total, {1, 1, 1}, 256, 0},
 };
-constexpr Launch linear_backward_input_T64_O64_K64_R8_2567bcb7[] = {
-    {&pacac::linear_backward_input_T64_O64_K64_R8_2567bcb7_columns, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_input_T64_O64_K64_R8_2567bcb7, {1, 2, 1}, 128, 36864},
+constexpr Launch linear_backward_input_T64_O64_K64_R8_4209bf18[] = {
+    {&pacac::linear_backward_input_T64_O64_K64_R8_4209bf18_columns, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_T64_O64_K64_R8_4209bf18, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch swiglu_backward_T64_F64_86d74962[] = {
     {&pacac::swiglu_backward_T64_F64_86d74962, {2, 1, 1}, 256, 0},
 };
-constexpr Launch linear_backward_input_T64_O64_K64_R8_dcce56b7[] = {
-    {&pacac::linear_backward_input_T64_O64_K64_R8_dcce56b7_columns, {1, 1, 1}, 128, 36864},
-    {&pacac::linear_backward_input_T64_O64_K64_R8_dcce56b7, {1, 2, 1}, 128, 36864},
+constexpr Launch linear_backward_input_group_T64_O64_K64_R8_951052d8[] = {
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_951052d8_columns_0, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_951052d8_columns_1, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_951052d8, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch rms_norm_backward_T64_D64_1d729022[] = {
     {&pacac::rms_norm_backward_T64_D64_1d729022, {16, 1, 1}, 128, 0},
@@ -109,6 +115,12 @@ constexpr Launch attention_backward_T64_Q64_K64_H2_5f0bd492[] = {
 };
 constexpr Launch rope_T64_Q64_S32_P32_fcc1e9da[] = {
     {&pacac::rope_T64_Q64_S32_P32_fcc1e9da, {2, 1, 1}, 256, 0},
+};
+constexpr Launch linear_backward_input_group_T64_O64_K64_R8_d76ff569[] = {
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_0, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_1, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_d76ff569_columns_2, {1, 1, 1}, 128, 36864},
+    {&pacac::linear_backward_input_group_T64_O64_K64_R8_d76ff569, {1, 2, 1}, 128, 36864},
 };
 constexpr Launch global_norm_P7168_12d1fd2c[] = {
     {&pacac::global_norm_P7168_12d1fd2c_sums, {2, 1, 1}, 256, 0},
@@ -131,45 +143,48 @@ extern const KernelEntry embed_T64_V64_D64_6863d624 = {
 extern const KernelEntry rms_norm_T64_D64_e3f22057 = {
     2,     "rms_norm_T64_D64_e3f22057",         nullptr, 4, 16384.0, 16896.0,
     false, launches::rms_norm_T64_D64_e3f22057, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_8bb0eb3a = {
-    3,     "linear_T64_K64_O64_R8_8bb0eb3a",         nullptr, 6, 524288.0, 27680.0,
-    false, launches::linear_T64_K64_O64_R8_8bb0eb3a, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_27a60fed = {
+    3,     "linear_T64_K64_O64_R8_27a60fed",         nullptr, 6, 524288.0, 27680.0,
+    false, launches::linear_T64_K64_O64_R8_27a60fed, 1};
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3 = {
     4,     "rope_T64_Q64_S32_P32_22bbf8c3",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_22bbf8c3, 1};
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874 = {
     5,     "attention_T64_Q64_K64_H2_f5a49874",         nullptr, 6, 270336.0, 33536.0,
     false, launches::attention_T64_Q64_K64_H2_f5a49874, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_2d217e91 = {
-    6,     "linear_T64_K64_O64_R8_2d217e91",         nullptr, 7, 524288.0, 35872.0,
-    false, launches::linear_T64_K64_O64_R8_2d217e91, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_5b11773b = {
+    6,     "linear_T64_K64_O64_R8_5b11773b",         nullptr, 7, 524288.0, 35872.0,
+    false, launches::linear_T64_K64_O64_R8_5b11773b, 1};
 extern const KernelEntry swiglu_T64_F64_b000b24e = {
     7,     "swiglu_T64_F64_b000b24e",         nullptr, 3, 24576.0, 24576.0,
     false, launches::swiglu_T64_F64_b000b24e, 1};
-extern const KernelEntry lm_head_loss_T64_D64_V64_88006c59 = {
-    8,    "lm_head_loss_T64_D64_V64_88006c59",         nullptr, 6, 1048576.0, 33284.0,
-    true, launches::lm_head_loss_T64_D64_V64_88006c59, 5};
+extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11 = {
+    8,    "lm_head_loss_T64_D64_V64_b8c6fe11",         nullptr, 6, 1048576.0, 33284.0,
+    true, launches::lm_head_loss_T64_D64_V64_b8c6fe11, 5};
 extern const KernelEntry mean_loss_T64_64519980 = {
     9,     "mean_loss_T64_64519980",         nullptr, 3, 64.0, 264.0,
     false, launches::mean_loss_T64_64519980, 1};
-extern const KernelEntry lm_head_logits_T64_D64_V64_C64_405ce752 = {
-    10,    "lm_head_logits_T64_D64_V64_C64_405ce752",         nullptr, 4, 524288.0, 33024.0,
-    false, launches::lm_head_logits_T64_D64_V64_C64_405ce752, 1};
+extern const KernelEntry lm_head_logits_T64_D64_V64_C64_cc0cb9d3 = {
+    10,    "lm_head_logits_T64_D64_V64_C64_cc0cb9d3",         nullptr, 4, 524288.0, 33024.0,
+    false, launches::lm_head_logits_T64_D64_V64_C64_cc0cb9d3, 1};
 extern const KernelEntry rms_norm_backward_T64_D64_8b513b3c = {
     11,    "rms_norm_backward_T64_D64_8b513b3c",         nullptr, 5, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_8b513b3c, 1};
-extern const KernelEntry linear_backward_weight_T64_O64_R8_23fcdf98 = {
-    12,   "linear_backward_weight_T64_O64_R8_23fcdf98",         nullptr, 3, 65536.0, 13312.0,
-    true, launches::linear_backward_weight_T64_O64_R8_23fcdf98, 2};
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_2567bcb7 = {
-    13,   "linear_backward_input_T64_O64_K64_R8_2567bcb7",         nullptr, 5, 524288.0, 26656.0,
-    true, launches::linear_backward_input_T64_O64_K64_R8_2567bcb7, 2};
+extern const KernelEntry linear_backward_weight_T64_O64_R8_42b051af = {
+    12,   "linear_backward_weight_T64_O64_R8_42b051af",         nullptr, 3, 65536.0, 13312.0,
+    true, launches::linear_backward_weight_T64_O64_R8_42b051af, 2};
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_4209bf18 = {
+    13,   "linear_backward_input_T64_O64_K64_R8_4209bf18",         nullptr, 5, 524288.0, 26656.0,
+    true, launches::linear_backward_input_T64_O64_K64_R8_4209bf18, 2};
 extern const KernelEntry swiglu_backward_T64_F64_86d74962 = {
     14,    "swiglu_backward_T64_F64_86d74962",         nullptr, 5, 49152.0, 40960.0,
     false, launches::swiglu_backward_T64_F64_86d74962, 1};
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_dcce56b7 = {
-    15,   "linear_backward_input_T64_O64_K64_R8_dcce56b7",         nullptr, 6, 524288.0, 34848.0,
-    true, launches::linear_backward_input_T64_O64_K64_R8_dcce56b7, 2};
+extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_951052d8 = {
+    15,        "linear_backward_input_group_T64_O64_K64_R8_951052d8",
+    nullptr,   9,
+    1048576.0, 45120.0,
+    true,      launches::linear_backward_input_group_T64_O64_K64_R8_951052d8,
+    3};
 extern const KernelEntry rms_norm_backward_T64_D64_1d729022 = {
     16,    "rms_norm_backward_T64_D64_1d729022",         nullptr, 6, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_1d729022, 1};
@@ -179,11 +194,17 @@ extern const KernelEntry attention_backward_T64_Q64_K64_H2_5f0bd492 = {
 extern const KernelEntry rope_T64_Q64_S32_P32_fcc1e9da = {
     18,    "rope_T64_Q64_S32_P32_fcc1e9da",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_fcc1e9da, 1};
+extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_d76ff569 = {
+    19,        "linear_backward_input_group_T64_O64_K64_R8_d76ff569",
+    nullptr,   13,
+    1572864.0, 63584.0,
+    true,      launches::linear_backward_input_group_T64_O64_K64_R8_d76ff569,
+    4};
 extern const KernelEntry global_norm_P7168_12d1fd2c = {
-    19,   "global_norm_P7168_12d1fd2c",         nullptr, 2, 14336.0, 28676.0,
+    20,   "global_norm_P7168_12d1fd2c",         nullptr, 2, 14336.0, 28676.0,
     true, launches::global_norm_P7168_12d1fd2c, 2};
 extern const KernelEntry adamw_P7168_d0a13406 = {
-    20,    "adamw_P7168_d0a13406",         nullptr, 9, 107520.0, 200728.0,
+    21,    "adamw_P7168_d0a13406",         nullptr, 9, 107520.0, 200728.0,
     false, launches::adamw_P7168_d0a13406, 1};
 }  // namespace use
 
@@ -329,33 +350,29 @@ constexpr TensorEntry tensors[] = {
     /* 129 */ {"d_model.layers.1.gated", DType::bf16, Role::activation, false, 4096, 145856, 0},
     /* 130 */ {"d_model.layers.1.mlp.gate_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
     /* 131 */ {"d_model.layers.1.mlp.gate_proj.out.dup", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 132 */ {"d_model.layers.1.post_attention_layernorm.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 133 */ {"d_model.layers.1.post_attention_layernorm.out.1.1", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 134 */ {"d_model.layers.1.sum.2", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 135 */ {"d_model.layers.1.attended", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 136 */ {"d_model.layers.1.rotated", DType::bf16, Role::activation, false, 4096, 162240, 0},
-    /* 137 */ {"d_model.layers.1.rotated.dk", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 138 */ {"d_model.layers.1.rotated.dv", DType::bf16, Role::activation, false, 4096, 276928, 0},
-    /* 139 */ {"d_model.layers.1.input_layernorm.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 140 */ {"d_model.layers.1.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 244160, 0},
-    /* 141 */ {"d_model.layers.1.input_layernorm.out.1.1", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 142 */ {"d_model.layers.1.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 143 */ {"d_model.layers.1.input_layernorm.out.2.1", DType::bf16, Role::activation, false, 4096, 162240, 0},
-    /* 144 */ {"d_model.layers.0.sum.1.1", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 145 */ {"d_model.layers.0.gated", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 146 */ {"d_model.layers.0.mlp.gate_proj.out", DType::bf16, Role::activation, false, 4096, 162240, 0},
-    /* 147 */ {"d_model.layers.0.mlp.gate_proj.out.dup", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 148 */ {"d_model.layers.0.post_attention_layernorm.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 149 */ {"d_model.layers.0.post_attention_layernorm.out.1.1", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 150 */ {"d_model.layers.0.sum.2", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 151 */ {"d_model.layers.0.attended", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 152 */ {"d_model.layers.0.rotated", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 153 */ {"d_model.layers.0.rotated.dk", DType::bf16, Role::activation, false, 4096, 162240, 0},
-    /* 154 */ {"d_model.layers.0.rotated.dv", DType::bf16, Role::activation, false, 4096, 170432, 0},
-    /* 155 */ {"d_model.layers.0.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 156 */ {"d_model.layers.0.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 157 */ {"norm", DType::f32, Role::output, false, 1, 120832, 0},
-    /* 158 */ {"hyper", DType::f32, Role::input, false, 5, 120896, 0},
+    /* 132 */ {"d_model.layers.1.post_attention_layernorm.out.1.1", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 133 */ {"d_model.layers.1.sum.2", DType::bf16, Role::activation, false, 4096, 154048, 0},
+    /* 134 */ {"d_model.layers.1.attended", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 135 */ {"d_model.layers.1.rotated", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 136 */ {"d_model.layers.1.rotated.dk", DType::bf16, Role::activation, false, 4096, 170432, 0},
+    /* 137 */ {"d_model.layers.1.rotated.dv", DType::bf16, Role::activation, false, 4096, 276928, 0},
+    /* 138 */ {"d_model.layers.1.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 139 */ {"d_model.layers.1.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 170432, 0},
+    /* 140 */ {"d_model.layers.1.input_layernorm.out.2.1", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 141 */ {"d_model.layers.0.sum.1.1", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 142 */ {"d_model.layers.0.gated", DType::bf16, Role::activation, false, 4096, 154048, 0},
+    /* 143 */ {"d_model.layers.0.mlp.gate_proj.out", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 144 */ {"d_model.layers.0.mlp.gate_proj.out.dup", DType::bf16, Role::activation, false, 4096, 170432, 0},
+    /* 145 */ {"d_model.layers.0.post_attention_layernorm.out.1.1", DType::bf16, Role::activation, false, 4096, 154048, 0},
+    /* 146 */ {"d_model.layers.0.sum.2", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 147 */ {"d_model.layers.0.attended", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 148 */ {"d_model.layers.0.rotated", DType::bf16, Role::activation, false, 4096, 154048, 0},
+    /* 149 */ {"d_model.layers.0.rotated.dk", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 150 */ {"d_model.layers.0.rotated.dv", DType::bf16, Role::activation, false, 4096, 170432, 0},
+    /* 151 */ {"d_model.layers.0.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 152 */ {"d_model.layers.0.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
+    /* 153 */ {"norm", DType::f32, Role::output, false, 1, 120832, 0},
+    /* 154 */ {"hyper", DType::f32, Role::input, false, 5, 120896, 0},
 };
 // clang-format on
 
@@ -363,22 +380,23 @@ constexpr const KernelEntry* kernels[] = {
     &use::documents_T64_fe190a66,
     &use::embed_T64_V64_D64_6863d624,
     &use::rms_norm_T64_D64_e3f22057,
-    &use::linear_T64_K64_O64_R8_8bb0eb3a,
+    &use::linear_T64_K64_O64_R8_27a60fed,
     &use::rope_T64_Q64_S32_P32_22bbf8c3,
     &use::attention_T64_Q64_K64_H2_f5a49874,
-    &use::linear_T64_K64_O64_R8_2d217e91,
+    &use::linear_T64_K64_O64_R8_5b11773b,
     &use::swiglu_T64_F64_b000b24e,
-    &use::lm_head_loss_T64_D64_V64_88006c59,
+    &use::lm_head_loss_T64_D64_V64_b8c6fe11,
     &use::mean_loss_T64_64519980,
-    &use::lm_head_logits_T64_D64_V64_C64_405ce752,
+    &use::lm_head_logits_T64_D64_V64_C64_cc0cb9d3,
     &use::rms_norm_backward_T64_D64_8b513b3c,
-    &use::linear_backward_weight_T64_O64_R8_23fcdf98,
-    &use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+    &use::linear_backward_weight_T64_O64_R8_42b051af,
+    &use::linear_backward_input_T64_O64_K64_R8_4209bf18,
     &use::swiglu_backward_T64_F64_86d74962,
-    &use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
+    &use::linear_backward_input_group_T64_O64_K64_R8_951052d8,
     &use::rms_norm_backward_T64_D64_1d729022,
     &use::attention_backward_T64_Q64_K64_H2_5f0bd492,
     &use::rope_T64_Q64_S32_P32_fcc1e9da,
+    &use::linear_backward_input_group_T64_O64_K64_R8_d76ff569,
     &use::global_norm_P7168_12d1fd2c,
     &use::adamw_P7168_d0a13406,
 };
@@ -389,10 +407,10 @@ const Program program = {
     .name = "tiny",
     .isa = "sm_80",
     .tensors = tensors,
-    .tensor_count = 159,
+    .tensor_count = 155,
     .weight_count = 20,
     .kernels = kernels,
-    .kernel_count = 21,
+    .kernel_count = 22,
     .arena_bytes = 334784,
     .scratch_offset = 120960,
     .scratch_per_thread = 0,
@@ -408,8 +426,8 @@ const Program program = {
             .segment_ids = 1,
             .loss_scale = 3,
             .loss = 66,
-            .hyper = 158,
-            .norm = 157,
+            .hyper = 154,
+            .norm = 153,
             .rows = 4,
             .logits = 67,
         },

@@ -12,22 +12,23 @@ namespace use {
 extern const KernelEntry documents_T64_fe190a66;
 extern const KernelEntry embed_T64_V64_D64_6863d624;
 extern const KernelEntry rms_norm_T64_D64_e3f22057;
-extern const KernelEntry linear_T64_K64_O64_R8_8bb0eb3a;
+extern const KernelEntry linear_T64_K64_O64_R8_27a60fed;
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3;
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874;
-extern const KernelEntry linear_T64_K64_O64_R8_2d217e91;
+extern const KernelEntry linear_T64_K64_O64_R8_5b11773b;
 extern const KernelEntry swiglu_T64_F64_b000b24e;
-extern const KernelEntry lm_head_loss_T64_D64_V64_88006c59;
+extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11;
 extern const KernelEntry mean_loss_T64_64519980;
-extern const KernelEntry lm_head_logits_T64_D64_V64_C64_405ce752;
+extern const KernelEntry lm_head_logits_T64_D64_V64_C64_cc0cb9d3;
 extern const KernelEntry rms_norm_backward_T64_D64_8b513b3c;
-extern const KernelEntry linear_backward_weight_T64_O64_R8_23fcdf98;
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_2567bcb7;
+extern const KernelEntry linear_backward_weight_T64_O64_R8_42b051af;
+extern const KernelEntry linear_backward_input_T64_O64_K64_R8_4209bf18;
 extern const KernelEntry swiglu_backward_T64_F64_86d74962;
-extern const KernelEntry linear_backward_input_T64_O64_K64_R8_dcce56b7;
+extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_951052d8;
 extern const KernelEntry rms_norm_backward_T64_D64_1d729022;
 extern const KernelEntry attention_backward_T64_Q64_K64_H2_5f0bd492;
 extern const KernelEntry rope_T64_Q64_S32_P32_fcc1e9da;
+extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_d76ff569;
 extern const KernelEntry global_norm_P7168_12d1fd2c;
 extern const KernelEntry adamw_P7168_d0a13406;
 }  // namespace use
@@ -51,18 +52,18 @@ constexpr std::int32_t forward_tensors1[2][69] = {
 // One layer; `at` is its row of tensors.
 void forward_layer(Run& run, const std::int32_t* at) {
   run(use::rms_norm_T64_D64_e3f22057, at + 0);           // x, weight -> y, inverse_rms
-  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 4);      // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_27a60fed, at + 4);      // x, weight, delta, index -> y, x_p
   run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 10);      // x, position, table -> y
-  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 14);     // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_27a60fed, at + 14);     // x, weight, delta, index -> y, x_p
   run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 20);      // x, position, table -> y
-  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 24);     // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_27a60fed, at + 24);     // x, weight, delta, index -> y, x_p
   run(use::attention_T64_Q64_K64_H2_f5a49874, at + 30);  // q, k, v, start -> y, lse
-  run(use::linear_T64_K64_O64_R8_2d217e91, at + 36);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_5b11773b, at + 36);  // x, weight, delta, index, residual -> y, x_p
   run(use::rms_norm_T64_D64_e3f22057, at + 43);       // x, weight -> y, inverse_rms
-  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 47);  // x, weight, delta, index -> y, x_p
-  run(use::linear_T64_K64_O64_R8_8bb0eb3a, at + 53);  // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_27a60fed, at + 47);  // x, weight, delta, index -> y, x_p
+  run(use::linear_T64_K64_O64_R8_27a60fed, at + 53);  // x, weight, delta, index -> y, x_p
   run(use::swiglu_T64_F64_b000b24e, at + 59);         // gate, up -> y
-  run(use::linear_T64_K64_O64_R8_2d217e91, at + 62);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_5b11773b, at + 62);  // x, weight, delta, index, residual -> y, x_p
 }
 
 }  // namespace
@@ -76,14 +77,14 @@ void forward(Run& run) {
   for (const auto& row : forward_tensors1) forward_layer(run, row);
   // Outside the layers.
   run(use::rms_norm_T64_D64_e3f22057, {60, 61, 62, 63});  // x, weight -> y, inverse_rms
-  run(use::lm_head_loss_T64_D64_V64_88006c59,
+  run(use::lm_head_loss_T64_D64_V64_b8c6fe11,
       {62, 8, 7, 3, 64, 65});                     // x, weight, target, loss_scale -> losses, dx
   run(use::mean_loss_T64_64519980, {64, 3, 66});  // losses, loss_scale -> loss
 }
 
 // Logits of chosen rows of the last forward.
 void logits(Run& run) {
-  run(use::lm_head_logits_T64_D64_V64_C64_405ce752, {62, 8, 4, 67});  // x, weight, rows -> logits
+  run(use::lm_head_logits_T64_D64_V64_C64_cc0cb9d3, {62, 8, 4, 67});  // x, weight, rows -> logits
 }
 
 // Adds one micro-batch's gradients.
@@ -91,68 +92,64 @@ void backward(Run& run) {
   run(use::rms_norm_backward_T64_D64_8b513b3c,
       {65, 60, 61, 63, 128});  // dy, x, weight, inverse_rms -> dx
   // Layer 1.
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {128, 127, 99});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {128, 127, 99});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_4209bf18,
       {128, 59, 98, 126, 129});  // dy, weight, delta, index -> dx
   run(use::swiglu_backward_T64_F64_86d74962,
       {129, 55, 57, 130, 131});  // dy, gate, up -> dgate, dup
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {131, 125, 97});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {131, 56, 96, 124, 132});  // dy, weight, delta, index -> dx
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {130, 123, 95});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
-      {130, 54, 94, 122, 133, 132});  // dy, weight, delta, index, residual -> dx
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {131, 125, 97});  // dy, x_p -> ddelta
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {130, 123, 95});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_group_T64_O64_K64_R8_951052d8,
+      {130, 54, 94, 122, 131, 56, 96, 124,
+       132});  // dy.0, weight.0, delta.0, index.0, dy.1, weight.1, delta.1, index.1 -> dx
   run(use::rms_norm_backward_T64_D64_1d729022,
-      {133, 50, 51, 53, 134, 128});  // dy, x, weight, inverse_rms, residual -> dx
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {134, 121, 93});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {134, 49, 92, 120, 135});  // dy, weight, delta, index -> dx
+      {132, 50, 51, 53, 133, 128});  // dy, x, weight, inverse_rms, residual -> dx
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {133, 121, 93});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_4209bf18,
+      {133, 49, 92, 120, 134});  // dy, weight, delta, index -> dx
   run(use::attention_backward_T64_Q64_K64_H2_5f0bd492,
-      {135, 41, 44, 46, 47, 48, 5, 136, 137, 138});  // dy, q, k, v, y, lse, start -> dq, dk, dv
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {138, 119, 91});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {138, 45, 90, 118, 139});                                // dy, weight, delta, index -> dx
-  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {137, 6, 15, 140});  // x, position, table -> y
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {140, 117, 89});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
-      {140, 42, 88, 116, 141, 139});  // dy, weight, delta, index, residual -> dx
-  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {136, 6, 15, 142});            // x, position, table -> y
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {142, 115, 87});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
-      {142, 39, 86, 114, 143, 141});  // dy, weight, delta, index, residual -> dx
+      {134, 41, 44, 46, 47, 48, 5, 135, 136, 137});  // dy, q, k, v, y, lse, start -> dq, dk, dv
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {137, 119, 91});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {136, 6, 15, 138});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {138, 117, 89});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {135, 6, 15, 139});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {139, 115, 87});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_group_T64_O64_K64_R8_d76ff569,
+      {139, 39, 86, 114, 138, 42, 88, 116, 137, 45, 90, 118,
+       140});  // dy.0, weight.0, delta.0, index.0, dy.1, weight.1, delta.1, index.1, dy.2,
+               // weight.2, delta.2, index.2 -> dx
   run(use::rms_norm_backward_T64_D64_1d729022,
-      {143, 35, 36, 38, 144, 134});  // dy, x, weight, inverse_rms, residual -> dx
+      {140, 35, 36, 38, 141, 133});  // dy, x, weight, inverse_rms, residual -> dx
   // Layer 0.
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {144, 113, 85});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {144, 34, 84, 112, 145});  // dy, weight, delta, index -> dx
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {141, 113, 85});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_4209bf18,
+      {141, 34, 84, 112, 142});  // dy, weight, delta, index -> dx
   run(use::swiglu_backward_T64_F64_86d74962,
-      {145, 30, 32, 146, 147});  // dy, gate, up -> dgate, dup
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {147, 111, 83});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {147, 31, 82, 110, 148});  // dy, weight, delta, index -> dx
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {146, 109, 81});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_dcce56b7,
-      {146, 29, 80, 108, 149, 148});  // dy, weight, delta, index, residual -> dx
+      {142, 30, 32, 143, 144});  // dy, gate, up -> dgate, dup
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {144, 111, 83});  // dy, x_p -> ddelta
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {143, 109, 81});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_group_T64_O64_K64_R8_951052d8,
+      {143, 29, 80, 108, 144, 31, 82, 110,
+       145});  // dy.0, weight.0, delta.0, index.0, dy.1, weight.1, delta.1, index.1 -> dx
   run(use::rms_norm_backward_T64_D64_1d729022,
-      {149, 25, 26, 28, 150, 144});  // dy, x, weight, inverse_rms, residual -> dx
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {150, 107, 79});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T64_O64_K64_R8_2567bcb7,
-      {150, 24, 78, 106, 151});  // dy, weight, delta, index -> dx
+      {145, 25, 26, 28, 146, 141});  // dy, x, weight, inverse_rms, residual -> dx
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {146, 107, 79});  // dy, x_p -> ddelta
+  run(use::linear_backward_input_T64_O64_K64_R8_4209bf18,
+      {146, 24, 78, 106, 147});  // dy, weight, delta, index -> dx
   run(use::attention_backward_T64_Q64_K64_H2_5f0bd492,
-      {151, 16, 19, 21, 22, 23, 5, 152, 153, 154});  // dy, q, k, v, y, lse, start -> dq, dk, dv
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {154, 105, 77});  // dy, x_p -> ddelta
-  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {153, 6, 15, 155});            // x, position, table -> y
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {155, 103, 75});  // dy, x_p -> ddelta
-  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {152, 6, 15, 156});            // x, position, table -> y
-  run(use::linear_backward_weight_T64_O64_R8_23fcdf98, {156, 101, 73});  // dy, x_p -> ddelta
+      {147, 16, 19, 21, 22, 23, 5, 148, 149, 150});  // dy, q, k, v, y, lse, start -> dq, dk, dv
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {150, 105, 77});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {149, 6, 15, 151});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {151, 103, 75});  // dy, x_p -> ddelta
+  run(use::rope_T64_Q64_S32_P32_fcc1e9da, {148, 6, 15, 152});            // x, position, table -> y
+  run(use::linear_backward_weight_T64_O64_R8_42b051af, {152, 101, 73});  // dy, x_p -> ddelta
 }
 
 // The optimiser, once a step.
 void update(Run& run) {
-  run(use::global_norm_P7168_12d1fd2c, {69, 157});  // gradients -> norm
+  run(use::global_norm_P7168_12d1fd2c, {69, 153});  // gradients -> norm
   run(use::adamw_P7168_d0a13406,
-      {68, 69, 70, 71, 157, 158, 68, 70, 71});  // parameters, gradients, moment1, moment2, norm,
+      {68, 69, 70, 71, 153, 154, 68, 70, 71});  // parameters, gradients, moment1, moment2, norm,
                                                 // hyper -> new_parameters, new_moment1, new_moment2
 }
 
