@@ -25,14 +25,14 @@ using Rows = Contiguous<Tile::BM, Tile::BK>;
 using Weight = Contiguous<Tile::BN, Tile::BK>;
 constexpr int kStages = Tile::kStages * kStageBytes<Rows, Weight>;
 constexpr int kRank = 8;
-constexpr float kScale = 2;
+constexpr float kScale = 2.0f;
 using RowsMore = Strided<Tile::BM, kExtended<kRank>>;       // x_p, transposed, behind the stages
 using WeightMore = Contiguous<Tile::BN, kExtended<kRank>>;  // scale delta, behind it
 
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
-    linear_T64_K64_O64_R8_5b11773b(const bf16* x, const bf16* weight, const float* delta,
+    linear_T64_K64_O64_R8_298204d3(const bf16* x, const bf16* weight, const float* delta,
                                    const std::int32_t* index, bf16* y, bf16* x_p,
                                    const bf16* residual) {
   extern __shared__ __align__(128) char shared[];

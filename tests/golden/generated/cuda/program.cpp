@@ -11,10 +11,11 @@ extern "C" {
 void documents_T64_fe190a66();
 void embed_T64_V64_D64_6863d624();
 void rms_norm_T64_D64_e3f22057();
-void linear_T64_K64_O64_R8_27a60fed();
+void linear_group_T64_K64_O64_R8_4e916359();
 void rope_T64_Q64_S32_P32_22bbf8c3();
 void attention_T64_Q64_K64_H2_f5a49874();
-void linear_T64_K64_O64_R8_5b11773b();
+void linear_T64_K64_O64_R8_298204d3();
+void linear_group_T64_K64_O64_R8_74ed1c71();
 void swiglu_T64_F64_b000b24e();
 void lm_head_loss_T64_D64_V64_b8c6fe11_list();
 void lm_head_loss_T64_D64_V64_b8c6fe11_rest();
@@ -58,8 +59,8 @@ constexpr Launch embed_T64_V64_D64_6863d624[] = {
 constexpr Launch rms_norm_T64_D64_e3f22057[] = {
     {&pacac::rms_norm_T64_D64_e3f22057, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_T64_K64_O64_R8_27a60fed[] = {
-    {&pacac::linear_T64_K64_O64_R8_27a60fed, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_group_T64_K64_O64_R8_4e916359[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_4e916359, {3, 2, 1}, 128, 43008},
 };
 constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
     {&pacac::rope_T64_Q64_S32_P32_22bbf8c3, {2, 1, 1}, 256, 0},
@@ -67,8 +68,11 @@ constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
 constexpr Launch attention_T64_Q64_K64_H2_f5a49874[] = {
     {&pacac::attention_T64_Q64_K64_H2_f5a49874, {1, 2, 2}, 128, 20480},
 };
-constexpr Launch linear_T64_K64_O64_R8_5b11773b[] = {
-    {&pacac::linear_T64_K64_O64_R8_5b11773b, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_298204d3[] = {
+    {&pacac::linear_T64_K64_O64_R8_298204d3, {1, 2, 1}, 128, 43008},
+};
+constexpr Launch linear_group_T64_K64_O64_R8_74ed1c71[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_74ed1c71, {2, 2, 1}, 128, 43008},
 };
 constexpr Launch swiglu_T64_F64_b000b24e[] = {
     {&pacac::swiglu_T64_F64_b000b24e, {2, 1, 1}, 256, 0},
@@ -143,68 +147,71 @@ extern const KernelEntry embed_T64_V64_D64_6863d624 = {
 extern const KernelEntry rms_norm_T64_D64_e3f22057 = {
     2,     "rms_norm_T64_D64_e3f22057",         nullptr, 4, 16384.0, 16896.0,
     false, launches::rms_norm_T64_D64_e3f22057, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_27a60fed = {
-    3,     "linear_T64_K64_O64_R8_27a60fed",         nullptr, 6, 524288.0, 27680.0,
-    false, launches::linear_T64_K64_O64_R8_27a60fed, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_4e916359 = {
+    3,     "linear_group_T64_K64_O64_R8_4e916359",         nullptr, 16, 1572864.0, 66656.0,
+    false, launches::linear_group_T64_K64_O64_R8_4e916359, 1};
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3 = {
     4,     "rope_T64_Q64_S32_P32_22bbf8c3",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_22bbf8c3, 1};
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874 = {
     5,     "attention_T64_Q64_K64_H2_f5a49874",         nullptr, 6, 270336.0, 33536.0,
     false, launches::attention_T64_Q64_K64_H2_f5a49874, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_5b11773b = {
-    6,     "linear_T64_K64_O64_R8_5b11773b",         nullptr, 7, 524288.0, 35872.0,
-    false, launches::linear_T64_K64_O64_R8_5b11773b, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_298204d3 = {
+    6,     "linear_T64_K64_O64_R8_298204d3",         nullptr, 7, 524288.0, 35872.0,
+    false, launches::linear_T64_K64_O64_R8_298204d3, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_74ed1c71 = {
+    7,     "linear_group_T64_K64_O64_R8_74ed1c71",         nullptr, 11, 1048576.0, 47168.0,
+    false, launches::linear_group_T64_K64_O64_R8_74ed1c71, 1};
 extern const KernelEntry swiglu_T64_F64_b000b24e = {
-    7,     "swiglu_T64_F64_b000b24e",         nullptr, 3, 24576.0, 24576.0,
+    8,     "swiglu_T64_F64_b000b24e",         nullptr, 3, 24576.0, 24576.0,
     false, launches::swiglu_T64_F64_b000b24e, 1};
 extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11 = {
-    8,    "lm_head_loss_T64_D64_V64_b8c6fe11",         nullptr, 6, 1048576.0, 33284.0,
+    9,    "lm_head_loss_T64_D64_V64_b8c6fe11",         nullptr, 6, 1048576.0, 33284.0,
     true, launches::lm_head_loss_T64_D64_V64_b8c6fe11, 5};
 extern const KernelEntry mean_loss_T64_64519980 = {
-    9,     "mean_loss_T64_64519980",         nullptr, 3, 64.0, 264.0,
+    10,    "mean_loss_T64_64519980",         nullptr, 3, 64.0, 264.0,
     false, launches::mean_loss_T64_64519980, 1};
 extern const KernelEntry lm_head_logits_T64_D64_V64_C64_cc0cb9d3 = {
-    10,    "lm_head_logits_T64_D64_V64_C64_cc0cb9d3",         nullptr, 4, 524288.0, 33024.0,
+    11,    "lm_head_logits_T64_D64_V64_C64_cc0cb9d3",         nullptr, 4, 524288.0, 33024.0,
     false, launches::lm_head_logits_T64_D64_V64_C64_cc0cb9d3, 1};
 extern const KernelEntry rms_norm_backward_T64_D64_8b513b3c = {
-    11,    "rms_norm_backward_T64_D64_8b513b3c",         nullptr, 5, 32768.0, 33280.0,
+    12,    "rms_norm_backward_T64_D64_8b513b3c",         nullptr, 5, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_8b513b3c, 1};
 extern const KernelEntry linear_backward_weight_T64_O64_R8_42b051af = {
-    12,   "linear_backward_weight_T64_O64_R8_42b051af",         nullptr, 3, 65536.0, 13312.0,
+    13,   "linear_backward_weight_T64_O64_R8_42b051af",         nullptr, 3, 65536.0, 13312.0,
     true, launches::linear_backward_weight_T64_O64_R8_42b051af, 2};
 extern const KernelEntry linear_backward_input_T64_O64_K64_R8_4209bf18 = {
-    13,   "linear_backward_input_T64_O64_K64_R8_4209bf18",         nullptr, 5, 524288.0, 26656.0,
+    14,   "linear_backward_input_T64_O64_K64_R8_4209bf18",         nullptr, 5, 524288.0, 26656.0,
     true, launches::linear_backward_input_T64_O64_K64_R8_4209bf18, 2};
 extern const KernelEntry swiglu_backward_T64_F64_86d74962 = {
-    14,    "swiglu_backward_T64_F64_86d74962",         nullptr, 5, 49152.0, 40960.0,
+    15,    "swiglu_backward_T64_F64_86d74962",         nullptr, 5, 49152.0, 40960.0,
     false, launches::swiglu_backward_T64_F64_86d74962, 1};
 extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_951052d8 = {
-    15,        "linear_backward_input_group_T64_O64_K64_R8_951052d8",
+    16,        "linear_backward_input_group_T64_O64_K64_R8_951052d8",
     nullptr,   9,
     1048576.0, 45120.0,
     true,      launches::linear_backward_input_group_T64_O64_K64_R8_951052d8,
     3};
 extern const KernelEntry rms_norm_backward_T64_D64_1d729022 = {
-    16,    "rms_norm_backward_T64_D64_1d729022",         nullptr, 6, 32768.0, 33280.0,
+    17,    "rms_norm_backward_T64_D64_1d729022",         nullptr, 6, 32768.0, 33280.0,
     false, launches::rms_norm_backward_T64_D64_1d729022, 1};
 extern const KernelEntry attention_backward_T64_Q64_K64_H2_5f0bd492 = {
-    17,   "attention_backward_T64_Q64_K64_H2_5f0bd492",         nullptr, 10, 675840.0, 66304.0,
+    18,   "attention_backward_T64_Q64_K64_H2_5f0bd492",         nullptr, 10, 675840.0, 66304.0,
     true, launches::attention_backward_T64_Q64_K64_H2_5f0bd492, 3};
 extern const KernelEntry rope_T64_Q64_S32_P32_fcc1e9da = {
-    18,    "rope_T64_Q64_S32_P32_fcc1e9da",         nullptr, 4, 12288.0, 20736.0,
+    19,    "rope_T64_Q64_S32_P32_fcc1e9da",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_fcc1e9da, 1};
 extern const KernelEntry linear_backward_input_group_T64_O64_K64_R8_d76ff569 = {
-    19,        "linear_backward_input_group_T64_O64_K64_R8_d76ff569",
+    20,        "linear_backward_input_group_T64_O64_K64_R8_d76ff569",
     nullptr,   13,
     1572864.0, 63584.0,
     true,      launches::linear_backward_input_group_T64_O64_K64_R8_d76ff569,
     4};
 extern const KernelEntry global_norm_P7168_12d1fd2c = {
-    20,   "global_norm_P7168_12d1fd2c",         nullptr, 2, 14336.0, 28676.0,
+    21,   "global_norm_P7168_12d1fd2c",         nullptr, 2, 14336.0, 28676.0,
     true, launches::global_norm_P7168_12d1fd2c, 2};
 extern const KernelEntry adamw_P7168_d0a13406 = {
-    21,    "adamw_P7168_d0a13406",         nullptr, 9, 107520.0, 200728.0,
+    22,    "adamw_P7168_d0a13406",         nullptr, 9, 107520.0, 200728.0,
     false, launches::adamw_P7168_d0a13406, 1};
 }  // namespace use
 
@@ -225,7 +232,7 @@ constexpr TensorEntry tensors[] = {
     /* 4 */ {"rows", DType::i32, Role::input, false, 64, 832, 64},
     /* 5 */ {"documents", DType::i32, Role::activation, false, 64, 333248, 0},
     /* 6 */ {"documents.position", DType::i32, Role::activation, false, 64, 333504, 0},
-    /* 7 */ {"documents.target", DType::i32, Role::activation, false, 64, 170432, 0},
+    /* 7 */ {"documents.target", DType::i32, Role::activation, false, 64, 333760, 0},
     /* 8 */ {"model.embed_tokens.weight", DType::bf16, Role::weight, false, 4096, 0, 0},
     /* 9 */ {"embedded", DType::bf16, Role::activation, false, 4096, 145856, 0},
     /* 10 */ {"model.layers.0.input_layernorm.weight", DType::f32, Role::weight, false, 64, 1, 0},
@@ -234,19 +241,19 @@ constexpr TensorEntry tensors[] = {
     /* 13 */ {"model.layers.0.self_attn.q_proj.weight", DType::bf16, Role::weight, false, 4096, 2, 0},
     /* 14 */ {"model.layers.0.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 162240, 0},
     /* 15 */ {"rope_table.0", DType::f32, Role::constant, false, 1024, 1088, 0},
-    /* 16 */ {"model.layers.0.rotated", DType::bf16, Role::activation, false, 4096, 178624, 0},
+    /* 16 */ {"model.layers.0.rotated", DType::bf16, Role::activation, false, 4096, 186816, 0},
     /* 17 */ {"model.layers.0.self_attn.k_proj.weight", DType::bf16, Role::weight, false, 4096, 3, 0},
-    /* 18 */ {"model.layers.0.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 162240, 0},
-    /* 19 */ {"model.layers.0.rotated.1", DType::bf16, Role::activation, false, 4096, 186816, 0},
+    /* 18 */ {"model.layers.0.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 170432, 0},
+    /* 19 */ {"model.layers.0.rotated.1", DType::bf16, Role::activation, false, 4096, 195008, 0},
     /* 20 */ {"model.layers.0.self_attn.v_proj.weight", DType::bf16, Role::weight, false, 4096, 4, 0},
-    /* 21 */ {"model.layers.0.self_attn.v_proj.out", DType::bf16, Role::activation, false, 4096, 195008, 0},
+    /* 21 */ {"model.layers.0.self_attn.v_proj.out", DType::bf16, Role::activation, false, 4096, 178624, 0},
     /* 22 */ {"model.layers.0.attended", DType::bf16, Role::activation, false, 4096, 203200, 0},
     /* 23 */ {"model.layers.0.attended.lse", DType::f32, Role::activation, false, 128, 332224, 0},
     /* 24 */ {"model.layers.0.self_attn.o_proj.weight", DType::bf16, Role::weight, false, 4096, 5, 0},
     /* 25 */ {"model.layers.0.sum", DType::bf16, Role::activation, false, 4096, 211392, 0},
     /* 26 */ {"model.layers.0.post_attention_layernorm.weight", DType::f32, Role::weight, false, 64, 6, 0},
     /* 27 */ {"model.layers.0.post_attention_layernorm.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 28 */ {"model.layers.0.post_attention_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 333760, 0},
+    /* 28 */ {"model.layers.0.post_attention_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334016, 0},
     /* 29 */ {"model.layers.0.mlp.gate_proj.weight", DType::bf16, Role::weight, false, 4096, 7, 0},
     /* 30 */ {"model.layers.0.mlp.gate_proj.out", DType::bf16, Role::activation, false, 4096, 219584, 0},
     /* 31 */ {"model.layers.0.mlp.up_proj.weight", DType::bf16, Role::weight, false, 4096, 8, 0},
@@ -256,22 +263,22 @@ constexpr TensorEntry tensors[] = {
     /* 35 */ {"model.layers.0.sum.1", DType::bf16, Role::activation, false, 4096, 235968, 0},
     /* 36 */ {"model.layers.1.input_layernorm.weight", DType::f32, Role::weight, false, 64, 10, 0},
     /* 37 */ {"model.layers.1.input_layernorm.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 38 */ {"model.layers.1.input_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334016, 0},
+    /* 38 */ {"model.layers.1.input_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334272, 0},
     /* 39 */ {"model.layers.1.self_attn.q_proj.weight", DType::bf16, Role::weight, false, 4096, 11, 0},
     /* 40 */ {"model.layers.1.self_attn.q_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 41 */ {"model.layers.1.rotated", DType::bf16, Role::activation, false, 4096, 244160, 0},
+    /* 41 */ {"model.layers.1.rotated", DType::bf16, Role::activation, false, 4096, 252352, 0},
     /* 42 */ {"model.layers.1.self_attn.k_proj.weight", DType::bf16, Role::weight, false, 4096, 12, 0},
-    /* 43 */ {"model.layers.1.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 154048, 0},
-    /* 44 */ {"model.layers.1.rotated.1", DType::bf16, Role::activation, false, 4096, 252352, 0},
+    /* 43 */ {"model.layers.1.self_attn.k_proj.out", DType::bf16, Role::activation, false, 4096, 162240, 0},
+    /* 44 */ {"model.layers.1.rotated.1", DType::bf16, Role::activation, false, 4096, 260544, 0},
     /* 45 */ {"model.layers.1.self_attn.v_proj.weight", DType::bf16, Role::weight, false, 4096, 13, 0},
-    /* 46 */ {"model.layers.1.self_attn.v_proj.out", DType::bf16, Role::activation, false, 4096, 260544, 0},
+    /* 46 */ {"model.layers.1.self_attn.v_proj.out", DType::bf16, Role::activation, false, 4096, 244160, 0},
     /* 47 */ {"model.layers.1.attended", DType::bf16, Role::activation, false, 4096, 268736, 0},
     /* 48 */ {"model.layers.1.attended.lse", DType::f32, Role::activation, false, 128, 332736, 0},
     /* 49 */ {"model.layers.1.self_attn.o_proj.weight", DType::bf16, Role::weight, false, 4096, 14, 0},
     /* 50 */ {"model.layers.1.sum", DType::bf16, Role::activation, false, 4096, 276928, 0},
     /* 51 */ {"model.layers.1.post_attention_layernorm.weight", DType::f32, Role::weight, false, 64, 15, 0},
     /* 52 */ {"model.layers.1.post_attention_layernorm.out", DType::bf16, Role::activation, false, 4096, 145856, 0},
-    /* 53 */ {"model.layers.1.post_attention_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334272, 0},
+    /* 53 */ {"model.layers.1.post_attention_layernorm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334528, 0},
     /* 54 */ {"model.layers.1.mlp.gate_proj.weight", DType::bf16, Role::weight, false, 4096, 16, 0},
     /* 55 */ {"model.layers.1.mlp.gate_proj.out", DType::bf16, Role::activation, false, 4096, 285120, 0},
     /* 56 */ {"model.layers.1.mlp.up_proj.weight", DType::bf16, Role::weight, false, 4096, 17, 0},
@@ -281,7 +288,7 @@ constexpr TensorEntry tensors[] = {
     /* 60 */ {"model.layers.1.sum.1", DType::bf16, Role::activation, false, 4096, 301504, 0},
     /* 61 */ {"model.norm.weight", DType::f32, Role::weight, false, 64, 19, 0},
     /* 62 */ {"model.norm.out", DType::bf16, Role::activation, false, 4096, 309696, 0},
-    /* 63 */ {"model.norm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334528, 0},
+    /* 63 */ {"model.norm.out.inverse_rms", DType::f32, Role::activation, false, 64, 334784, 0},
     /* 64 */ {"losses", DType::f32, Role::activation, false, 64, 162240, 0},
     /* 65 */ {"losses.dx", DType::f32, Role::activation, false, 4096, 145856, 0},
     /* 66 */ {"loss", DType::f32, Role::output, false, 1, 5184, 0},
@@ -380,10 +387,11 @@ constexpr const KernelEntry* kernels[] = {
     &use::documents_T64_fe190a66,
     &use::embed_T64_V64_D64_6863d624,
     &use::rms_norm_T64_D64_e3f22057,
-    &use::linear_T64_K64_O64_R8_27a60fed,
+    &use::linear_group_T64_K64_O64_R8_4e916359,
     &use::rope_T64_Q64_S32_P32_22bbf8c3,
     &use::attention_T64_Q64_K64_H2_f5a49874,
-    &use::linear_T64_K64_O64_R8_5b11773b,
+    &use::linear_T64_K64_O64_R8_298204d3,
+    &use::linear_group_T64_K64_O64_R8_74ed1c71,
     &use::swiglu_T64_F64_b000b24e,
     &use::lm_head_loss_T64_D64_V64_b8c6fe11,
     &use::mean_loss_T64_64519980,
@@ -410,8 +418,8 @@ const Program program = {
     .tensor_count = 155,
     .weight_count = 20,
     .kernels = kernels,
-    .kernel_count = 22,
-    .arena_bytes = 334784,
+    .kernel_count = 23,
+    .arena_bytes = 335040,
     .scratch_offset = 120960,
     .scratch_per_thread = 0,
     .scratch_shared = 24896,

@@ -12,10 +12,11 @@ namespace use {
 extern const KernelEntry documents_T64_fe190a66;
 extern const KernelEntry embed_T64_V64_D64_6863d624;
 extern const KernelEntry rms_norm_T64_D64_e3f22057;
-extern const KernelEntry linear_T64_K64_O64_R8_27a60fed;
+extern const KernelEntry linear_group_T64_K64_O64_R8_4e916359;
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3;
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874;
-extern const KernelEntry linear_T64_K64_O64_R8_5b11773b;
+extern const KernelEntry linear_T64_K64_O64_R8_298204d3;
+extern const KernelEntry linear_group_T64_K64_O64_R8_74ed1c71;
 extern const KernelEntry swiglu_T64_F64_b000b24e;
 extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11;
 extern const KernelEntry mean_loss_T64_64519980;
@@ -36,34 +37,35 @@ extern const KernelEntry adamw_P7168_d0a13406;
 namespace {
 
 // Tensors of forward_layer, a row for each of layers 0 to 1.
-constexpr std::int32_t forward_tensors1[2][69] = {
+constexpr std::int32_t forward_tensors1[2][66] = {
     // layer 0
-    {9,  10,  11,  12,  11,  13,  72, 100, 14, 101, 14, 6,   15, 16,  11,  17, 74,  102,
-     18, 103, 18,  6,   15,  19,  11, 20,  76, 104, 21, 105, 16, 19,  21,  5,  22,  23,
-     22, 24,  78,  106, 25,  107, 9,  25,  26, 27,  28, 27,  29, 80,  108, 30, 109, 27,
-     31, 82,  110, 32,  111, 30,  32, 33,  33, 34,  84, 112, 35, 113, 25},
+    {9,   10, 11,  12,  11,  13,  72, 100, 17, 74, 102, 20,  76, 104, 14,  101, 18,
+     103, 21, 105, 14,  6,   15,  16, 18,  6,  15, 19,  16,  19, 21,  5,   22,  23,
+     22,  24, 78,  106, 25,  107, 9,  25,  26, 27, 28,  27,  29, 80,  108, 31,  82,
+     110, 30, 109, 32,  111, 30,  32, 33,  33, 34, 84,  112, 35, 113, 25},
     // layer 1
-    {35, 36,  37,  38,  37,  39,  86, 114, 40, 115, 40, 6,   15, 41,  37,  42, 88,  116,
-     43, 117, 43,  6,   15,  44,  37, 45,  90, 118, 46, 119, 41, 44,  46,  5,  47,  48,
-     47, 49,  92,  120, 50,  121, 35, 50,  51, 52,  53, 52,  54, 94,  122, 55, 123, 52,
-     56, 96,  124, 57,  125, 55,  57, 58,  58, 59,  98, 126, 60, 127, 50},
+    {35,  36, 37,  38,  37,  39,  86, 114, 42, 88, 116, 45,  90, 118, 40,  115, 43,
+     117, 46, 119, 40,  6,   15,  41, 43,  6,  15, 44,  41,  44, 46,  5,   47,  48,
+     47,  49, 92,  120, 50,  121, 35, 50,  51, 52, 53,  52,  54, 94,  122, 56,  96,
+     124, 55, 123, 57,  125, 55,  57, 58,  58, 59, 98,  126, 60, 127, 50},
 };
 
 // One layer; `at` is its row of tensors.
 void forward_layer(Run& run, const std::int32_t* at) {
-  run(use::rms_norm_T64_D64_e3f22057, at + 0);           // x, weight -> y, inverse_rms
-  run(use::linear_T64_K64_O64_R8_27a60fed, at + 4);      // x, weight, delta, index -> y, x_p
-  run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 10);      // x, position, table -> y
-  run(use::linear_T64_K64_O64_R8_27a60fed, at + 14);     // x, weight, delta, index -> y, x_p
+  run(use::rms_norm_T64_D64_e3f22057, at + 0);  // x, weight -> y, inverse_rms
+  run(use::linear_group_T64_K64_O64_R8_4e916359,
+      at + 4);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1, weight.2, delta.2,
+                // index.2 -> y.0, x_p.0, y.1, x_p.1, y.2, x_p.2
   run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 20);      // x, position, table -> y
-  run(use::linear_T64_K64_O64_R8_27a60fed, at + 24);     // x, weight, delta, index -> y, x_p
-  run(use::attention_T64_Q64_K64_H2_f5a49874, at + 30);  // q, k, v, start -> y, lse
-  run(use::linear_T64_K64_O64_R8_5b11773b, at + 36);  // x, weight, delta, index, residual -> y, x_p
-  run(use::rms_norm_T64_D64_e3f22057, at + 43);       // x, weight -> y, inverse_rms
-  run(use::linear_T64_K64_O64_R8_27a60fed, at + 47);  // x, weight, delta, index -> y, x_p
-  run(use::linear_T64_K64_O64_R8_27a60fed, at + 53);  // x, weight, delta, index -> y, x_p
-  run(use::swiglu_T64_F64_b000b24e, at + 59);         // gate, up -> y
-  run(use::linear_T64_K64_O64_R8_5b11773b, at + 62);  // x, weight, delta, index, residual -> y, x_p
+  run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 24);      // x, position, table -> y
+  run(use::attention_T64_Q64_K64_H2_f5a49874, at + 28);  // q, k, v, start -> y, lse
+  run(use::linear_T64_K64_O64_R8_298204d3, at + 34);  // x, weight, delta, index, residual -> y, x_p
+  run(use::rms_norm_T64_D64_e3f22057, at + 41);       // x, weight -> y, inverse_rms
+  run(use::linear_group_T64_K64_O64_R8_74ed1c71,
+      at + 45);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1 -> y.0, x_p.0, y.1,
+                 // x_p.1
+  run(use::swiglu_T64_F64_b000b24e, at + 56);         // gate, up -> y
+  run(use::linear_T64_K64_O64_R8_298204d3, at + 59);  // x, weight, delta, index, residual -> y, x_p
 }
 
 }  // namespace
