@@ -92,6 +92,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     signal: interrupt.signal,
     checkpoint: join(runDir, "checkpoint"),
     ...(validation === undefined ? {} : { validation }),
+    onEvaluate: (done, total) => progress.evaluating(done, total),
     ...savingOptions(options),
     ...(identity === undefined ? {} : { identity }),
     ...(validationIdentity === undefined ? {} : { validationIdentity }),

@@ -57,6 +57,22 @@ export class Progress {
     note(plainLine(event, left));
   }
 
+  /**
+   * Shows how far an evaluation is; one that is over in a moment is not worth a line.
+   * @param done Batches
+   * @param total Of how many
+   */
+  evaluating(done: number, total: number): void {
+    const now = performance.now();
+    if (done === 1) this.#last = now;
+    if (now - this.#last < (this.#live ? LIVE_MS : 1000 * PLAIN_EVERY)) return;
+    this.#last = now;
+    const line = `validating: ${done} of ${total} batches`;
+    if (!this.#live) return note(line);
+    rewrite(line);
+    this.#dirty = true;
+  }
+
   /** Leaves the last state on its own line. */
   end(): void {
     if (this.#dirty) note("");

@@ -28,6 +28,8 @@ export interface TrainOptions {
   readonly validation?: TrainingData;
   /** Steps between evaluations; at the end alone where it is not said. */
   readonly evaluateEvery?: number;
+  /** Called after each batch of an evaluation, which may take as long as many steps. */
+  readonly onEvaluate?: (done: number, total: number) => void;
   /** Where checkpoints go: every `saveEvery` steps, on an interrupt, and at the end. */
   readonly checkpoint?: string;
   /** Steps between checkpoints; at the end alone where it is not said. */
@@ -122,7 +124,7 @@ export async function* train(
     yield event;
     const last = trainer.stepsDone >= steps;
     if (validation !== undefined && isDue(trainer.stepsDone, options.evaluateEvery, last)) {
-      const result = await evaluateAll(trainer, validation);
+      const result = await evaluateAll(trainer, validation, options.onEvaluate);
       yield { type: "eval", step: trainer.stepsDone, ...result };
       const better = noteLoss(trainer, result.loss);
       if (better && options.best !== undefined) yield await saving.save(options.best);
@@ -148,6 +150,7 @@ function isDue(step: number, every: number | undefined, last: boolean): boolean 
 async function evaluateAll(
   trainer: Trainer,
   data: TrainingData,
+  onBatch: TrainOptions["onEvaluate"],
 ): Promise<{ loss: number; supervised: number }> {
   const { batch } = trainer.info;
   let sum = 0, supervised = 0;
@@ -156,6 +159,7 @@ async function evaluateAll(
     const result = await trainer.evaluate(takeRows(data, rows));
     sum += result.loss * result.supervised;
     supervised += result.supervised;
+    onBatch?.(at / batch + 1, Math.ceil(data.rows / batch));
   }
   return { loss: sum / supervised, supervised };
 }

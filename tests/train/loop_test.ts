@@ -113,8 +113,12 @@ Deno.test("train() measures the validation set over all its tokens, and saves wh
   const { trainer } = await fresh();
   const validation = pack(counting(3, 7), { seqLen: 8 });
   const dir = await folder();
+  const told: string[] = [];
   const events = await all(
-    trainer.train({ data, steps: 5, validation, evaluateEvery: 2, checkpoint: dir, saveEvery: 3 }),
+    trainer.train({
+      ...{ data, steps: 5, validation, evaluateEvery: 2, checkpoint: dir, saveEvery: 3 },
+      onEvaluate: (done, total) => told.push(`${done}/${total}`),
+    }),
   );
   deepEqual(
     events.filter((e) => e.type !== "step").map((e) =>
@@ -125,6 +129,9 @@ Deno.test("train() measures the validation set over all its tokens, and saves wh
   const evals = events.filter((e) => e.type === "eval");
   ok(evals.every((e) => e.supervised === validation.stats.supervised && e.loss > 0));
   ok(evals[2].loss < evals[0].loss);
+  const batches = Math.ceil(validation.rows / 2);
+  const once = Array.from({ length: batches }, (_, i) => `${i + 1}/${batches}`);
+  deepEqual(told, [...once, ...once, ...once]);
   // The mean is over tokens, not over batches: their sizes differ, and the last is filled up with padding.
   let sum = 0;
   for (const rows of [[0, 1], [2, 3], [4, -1]].filter(([row]) => row < validation.rows)) {
