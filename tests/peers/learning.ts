@@ -125,15 +125,20 @@ async function batches(dir: string): Promise<{ train: Batch[]; validation: Batch
   return { train, validation };
 }
 
+/** Steps from one keeping to the next; as in learning.py. */
+const KEEP_EVERY = 10;
+
 async function pacac(
   trainer: Trainer,
   given: { readonly train: readonly Batch[]; readonly validation: readonly Batch[] },
-  rates: readonly number[],
+  options: { readonly rates: readonly number[]; readonly kept: KeptCourse },
 ): Promise<Course> {
-  const train: number[] = [], validation: { step: number; loss: number }[] = [];
-  let seconds = 0;
-  for (let step = 0; step <= steps; step++) {
-    if (measured.includes(step)) {
+  const { rates, kept } = options;
+  const { train: before, validation: losses, seconds: spent } = await kept.load(trainer);
+  const train = [...before], validation = [...losses];
+  let seconds = spent;
+  for (let step = train.length; step <= steps; step++) {
+    if (measured.includes(step) && validation.length <= measured.indexOf(step)) {
       let sum = 0, supervised = 0;
       for (const one of given.validation) {
         const result = await trainer.evaluate(one);
@@ -143,6 +148,9 @@ async function pacac(
       validation.push({ step, loss: sum / supervised });
       console.error(`pacac: validation loss ${(sum / supervised).toFixed(4)} after ${step} steps`);
     }
+    if (step % KEEP_EVERY === 0 || step === steps) {
+      await kept.save(trainer, { train, validation, seconds });
+    }
     if (step === steps) break;
     const began = performance.now();
     const { loss } = await trainer.step(given.train[step], { learningRate: rates[step] });
@@ -150,6 +158,50 @@ async function pacac(
     train.push(loss);
   }
   return { train, validation, seconds };
+}
+
+/** pacac's course so far, in a folder: the losses in a file, the trainer's state after so many steps in a folder beside it. */
+class KeptCourse {
+  readonly #file: string;
+  #state: string | undefined;
+
+  constructor(readonly dir: string) {
+    this.#file = join(dir, "pacac.json");
+  }
+
+  /** What is kept; nothing, where nothing is. */
+  async read(): Promise<Course> {
+    try {
+      return JSON.parse(await Deno.readTextFile(this.#file));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return { train: [], validation: [], seconds: 0 };
+      throw error;
+    }
+  }
+
+  async load(trainer: Trainer): Promise<Course> {
+    const course = await this.read();
+    if (course.train.length > 0) {
+      this.#state = this.#stateAfter(course.train.length);
+      await trainer.loadCheckpoint(this.#state);
+      console.error(`pacac: goes on after ${course.train.length} steps`);
+    }
+    return course;
+  }
+
+  async save(trainer: Trainer, course: Course): Promise<void> {
+    const state = this.#stateAfter(course.train.length);
+    if (state === this.#state) return;
+    await trainer.saveCheckpoint(state);
+    await Deno.writeTextFile(`${this.#file}.part`, JSON.stringify(course));
+    await Deno.rename(`${this.#file}.part`, this.#file);
+    if (this.#state !== undefined) await Deno.remove(this.#state, { recursive: true });
+    this.#state = state;
+  }
+
+  #stateAfter(count: number): string {
+    return join(this.dir, `pacac-${count}`);
+  }
 }
 
 function joined(list: readonly Batch[], field: keyof Batch): TensorToWrite {
@@ -195,21 +247,6 @@ function writeExchange(
   });
 }
 
-/** pacac's course, taken from the folder where an earlier run has ended it. */
-async function ourCourse(file: string, run: () => Promise<Course>): Promise<Course> {
-  try {
-    const kept: Course = JSON.parse(await Deno.readTextFile(file));
-    if (kept.train.length === steps) return kept;
-    throw new Error(`${file} is of another run: name another folder`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  const course = await run();
-  await Deno.writeTextFile(`${file}.part`, JSON.stringify(course));
-  await Deno.rename(`${file}.part`, file);
-  return course;
-}
-
 const exchangeDir = values.keep ?? await Deno.makeTempDir({ prefix: "pacac_learning_" });
 await Deno.mkdir(exchangeDir, { recursive: true });
 const given = await batches(weights);
@@ -220,11 +257,16 @@ const schedule = planSchedule(spec.train.schedule, {
 });
 const rates = Array.from({ length: steps }, (_, i) => learningRateAt(i + 1, schedule));
 const exchange = join(exchangeDir, "exchange.safetensors");
-const ours = await ourCourse(join(exchangeDir, "pacac.json"), async () => {
+const kept = new KeptCourse(exchangeDir);
+let ours = await kept.read();
+if (ours.train.length > steps) {
+  throw new Error(`${exchangeDir} is of a run with more steps: name another folder`);
+}
+if (ours.train.length < steps) {
   await using trainer = await openTrainer(weights);
   writeExchange(exchange, given, { trainer, rates });
-  return await pacac(trainer, given, rates);
-});
+  ours = await pacac(trainer, given, { rates, kept });
+}
 const theirs = await pytorch(exchange, weights);
 
 const rows = ours.validation.map(({ step, loss }, i) => ({
