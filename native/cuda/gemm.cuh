@@ -136,6 +136,10 @@ __device__ inline void multiply_stage(Sums<T>& sums, std::uint32_t a_stage, std:
 template <class A, class B>
 constexpr int kStageBytes = A::kBytes + B::kBytes;
 
+/// Bytes of shared memory of all stages, or of the result's tile (stage_tile) where that is more: what else is kept lies behind them.
+template <class T, class A, class B>
+constexpr int kProductBytes = T::kStages * kStageBytes<A, B> > T::BM * T::BN * 2 ? T::kStages * kStageBytes<A, B> : T::BM * T::BN * 2;
+
 /// sums += A B over k in [k_begin, k_end) for the tile at (row, column). `shared` has kStages * kStageBytes, 128-byte aligned.
 /// visit(stage, k) sees each slice of A while it is in shared memory. Ends with a barrier: the memory may be used again.
 template <class T, class A, class B, class Visit>

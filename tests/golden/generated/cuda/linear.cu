@@ -23,7 +23,8 @@ using Tile = Tiling</*BM*/ 32, /*BN*/ 64, /*BK*/ 64, /*stages*/ 3, /*warps*/ 1, 
 constexpr int kResident = 3;  // blocks an SM, which bounds registers
 using Rows = Contiguous<Tile::BM, Tile::BK>;
 using Weight = Contiguous<Tile::BN, Tile::BK>;
-constexpr int kStages = Tile::kStages * kStageBytes<Rows, Weight>;
+constexpr int kBehind =
+    kProductBytes<Tile, Rows, Weight>;  // where the tile of x_p lies in shared memory
 constexpr int kRank = 8;
 constexpr float kScale = 2.0f;
 using RowsMore = Strided<Tile::BM, kExtended<kRank>>;       // x_p, transposed, behind the stages
@@ -32,12 +33,12 @@ using WeightMore = Contiguous<Tile::BN, kExtended<kRank>>;  // scale delta, behi
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
-    linear_T64_K64_O64_R8_298204d3(const bf16* x, const bf16* weight, const float* delta,
+    linear_T64_K64_O64_R8_e39457e6(const bf16* x, const bf16* weight, const float* delta,
                                    const std::int32_t* index, bf16* y, bf16* x_p,
                                    const bf16* residual) {
   extern __shared__ __align__(128) char shared[];
   const int column = blockIdx.x * Tile::BN, row = blockIdx.y * Tile::BM;
-  char* const x_more = shared + kStages;
+  char* const x_more = shared + kBehind;
   char* const w_more = x_more + RowsMore::kBytes;
   __shared__ std::int32_t own_index[kRank];
   for (int j = threadIdx.x; j < kRank; j += Tile::kThreads) own_index[j] = index[j];

@@ -11,11 +11,11 @@ extern "C" {
 void documents_T64_fe190a66();
 void embed_T64_V64_D64_6863d624();
 void rms_norm_T64_D64_e3f22057();
-void linear_group_T64_K64_O64_R8_4e916359();
+void linear_group_T64_K64_O64_R8_d8c09fb1();
 void rope_T64_Q64_S32_P32_22bbf8c3();
 void attention_T64_Q64_K64_H2_f5a49874();
-void linear_T64_K64_O64_R8_298204d3();
-void linear_group_T64_K64_O64_R8_74ed1c71();
+void linear_T64_K64_O64_R8_e39457e6();
+void linear_group_T64_K64_O64_R8_225038ee();
 void swiglu_T64_F64_b000b24e();
 void lm_head_loss_T64_D64_V64_b8c6fe11_list();
 void lm_head_loss_T64_D64_V64_b8c6fe11_rest();
@@ -59,8 +59,8 @@ constexpr Launch embed_T64_V64_D64_6863d624[] = {
 constexpr Launch rms_norm_T64_D64_e3f22057[] = {
     {&pacac::rms_norm_T64_D64_e3f22057, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_group_T64_K64_O64_R8_4e916359[] = {
-    {&pacac::linear_group_T64_K64_O64_R8_4e916359, {3, 2, 1}, 128, 43008},
+constexpr Launch linear_group_T64_K64_O64_R8_d8c09fb1[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_d8c09fb1, {3, 2, 1}, 128, 43008},
 };
 constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
     {&pacac::rope_T64_Q64_S32_P32_22bbf8c3, {2, 1, 1}, 256, 0},
@@ -68,11 +68,11 @@ constexpr Launch rope_T64_Q64_S32_P32_22bbf8c3[] = {
 constexpr Launch attention_T64_Q64_K64_H2_f5a49874[] = {
     {&pacac::attention_T64_Q64_K64_H2_f5a49874, {1, 2, 2}, 128, 20480},
 };
-constexpr Launch linear_T64_K64_O64_R8_298204d3[] = {
-    {&pacac::linear_T64_K64_O64_R8_298204d3, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_e39457e6[] = {
+    {&pacac::linear_T64_K64_O64_R8_e39457e6, {1, 2, 1}, 128, 43008},
 };
-constexpr Launch linear_group_T64_K64_O64_R8_74ed1c71[] = {
-    {&pacac::linear_group_T64_K64_O64_R8_74ed1c71, {2, 2, 1}, 128, 43008},
+constexpr Launch linear_group_T64_K64_O64_R8_225038ee[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_225038ee, {2, 2, 1}, 128, 43008},
 };
 constexpr Launch swiglu_T64_F64_b000b24e[] = {
     {&pacac::swiglu_T64_F64_b000b24e, {2, 1, 1}, 256, 0},
@@ -147,21 +147,21 @@ extern const KernelEntry embed_T64_V64_D64_6863d624 = {
 extern const KernelEntry rms_norm_T64_D64_e3f22057 = {
     2,     "rms_norm_T64_D64_e3f22057",         nullptr, 4, 16384.0, 16896.0,
     false, launches::rms_norm_T64_D64_e3f22057, 1};
-extern const KernelEntry linear_group_T64_K64_O64_R8_4e916359 = {
-    3,     "linear_group_T64_K64_O64_R8_4e916359",         nullptr, 16, 1572864.0, 66656.0,
-    false, launches::linear_group_T64_K64_O64_R8_4e916359, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_d8c09fb1 = {
+    3,     "linear_group_T64_K64_O64_R8_d8c09fb1",         nullptr, 16, 1572864.0, 66656.0,
+    false, launches::linear_group_T64_K64_O64_R8_d8c09fb1, 1};
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3 = {
     4,     "rope_T64_Q64_S32_P32_22bbf8c3",         nullptr, 4, 12288.0, 20736.0,
     false, launches::rope_T64_Q64_S32_P32_22bbf8c3, 1};
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874 = {
     5,     "attention_T64_Q64_K64_H2_f5a49874",         nullptr, 6, 270336.0, 33536.0,
     false, launches::attention_T64_Q64_K64_H2_f5a49874, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_298204d3 = {
-    6,     "linear_T64_K64_O64_R8_298204d3",         nullptr, 7, 524288.0, 35872.0,
-    false, launches::linear_T64_K64_O64_R8_298204d3, 1};
-extern const KernelEntry linear_group_T64_K64_O64_R8_74ed1c71 = {
-    7,     "linear_group_T64_K64_O64_R8_74ed1c71",         nullptr, 11, 1048576.0, 47168.0,
-    false, launches::linear_group_T64_K64_O64_R8_74ed1c71, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_e39457e6 = {
+    6,     "linear_T64_K64_O64_R8_e39457e6",         nullptr, 7, 524288.0, 35872.0,
+    false, launches::linear_T64_K64_O64_R8_e39457e6, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_225038ee = {
+    7,     "linear_group_T64_K64_O64_R8_225038ee",         nullptr, 11, 1048576.0, 47168.0,
+    false, launches::linear_group_T64_K64_O64_R8_225038ee, 1};
 extern const KernelEntry swiglu_T64_F64_b000b24e = {
     8,     "swiglu_T64_F64_b000b24e",         nullptr, 3, 24576.0, 24576.0,
     false, launches::swiglu_T64_F64_b000b24e, 1};
@@ -387,11 +387,11 @@ constexpr const KernelEntry* kernels[] = {
     &use::documents_T64_fe190a66,
     &use::embed_T64_V64_D64_6863d624,
     &use::rms_norm_T64_D64_e3f22057,
-    &use::linear_group_T64_K64_O64_R8_4e916359,
+    &use::linear_group_T64_K64_O64_R8_d8c09fb1,
     &use::rope_T64_Q64_S32_P32_22bbf8c3,
     &use::attention_T64_Q64_K64_H2_f5a49874,
-    &use::linear_T64_K64_O64_R8_298204d3,
-    &use::linear_group_T64_K64_O64_R8_74ed1c71,
+    &use::linear_T64_K64_O64_R8_e39457e6,
+    &use::linear_group_T64_K64_O64_R8_225038ee,
     &use::swiglu_T64_F64_b000b24e,
     &use::lm_head_loss_T64_D64_V64_b8c6fe11,
     &use::mean_loss_T64_64519980,

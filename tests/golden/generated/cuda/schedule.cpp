@@ -12,11 +12,11 @@ namespace use {
 extern const KernelEntry documents_T64_fe190a66;
 extern const KernelEntry embed_T64_V64_D64_6863d624;
 extern const KernelEntry rms_norm_T64_D64_e3f22057;
-extern const KernelEntry linear_group_T64_K64_O64_R8_4e916359;
+extern const KernelEntry linear_group_T64_K64_O64_R8_d8c09fb1;
 extern const KernelEntry rope_T64_Q64_S32_P32_22bbf8c3;
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874;
-extern const KernelEntry linear_T64_K64_O64_R8_298204d3;
-extern const KernelEntry linear_group_T64_K64_O64_R8_74ed1c71;
+extern const KernelEntry linear_T64_K64_O64_R8_e39457e6;
+extern const KernelEntry linear_group_T64_K64_O64_R8_225038ee;
 extern const KernelEntry swiglu_T64_F64_b000b24e;
 extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11;
 extern const KernelEntry mean_loss_T64_64519980;
@@ -53,19 +53,19 @@ constexpr std::int32_t forward_tensors1[2][66] = {
 // One layer; `at` is its row of tensors.
 void forward_layer(Run& run, const std::int32_t* at) {
   run(use::rms_norm_T64_D64_e3f22057, at + 0);  // x, weight -> y, inverse_rms
-  run(use::linear_group_T64_K64_O64_R8_4e916359,
+  run(use::linear_group_T64_K64_O64_R8_d8c09fb1,
       at + 4);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1, weight.2, delta.2,
                 // index.2 -> y.0, x_p.0, y.1, x_p.1, y.2, x_p.2
   run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 20);      // x, position, table -> y
   run(use::rope_T64_Q64_S32_P32_22bbf8c3, at + 24);      // x, position, table -> y
   run(use::attention_T64_Q64_K64_H2_f5a49874, at + 28);  // q, k, v, start -> y, lse
-  run(use::linear_T64_K64_O64_R8_298204d3, at + 34);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_e39457e6, at + 34);  // x, weight, delta, index, residual -> y, x_p
   run(use::rms_norm_T64_D64_e3f22057, at + 41);       // x, weight -> y, inverse_rms
-  run(use::linear_group_T64_K64_O64_R8_74ed1c71,
+  run(use::linear_group_T64_K64_O64_R8_225038ee,
       at + 45);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1 -> y.0, x_p.0, y.1,
                  // x_p.1
   run(use::swiglu_T64_F64_b000b24e, at + 56);         // gate, up -> y
-  run(use::linear_T64_K64_O64_R8_298204d3, at + 59);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_e39457e6, at + 59);  // x, weight, delta, index, residual -> y, x_p
 }
 
 }  // namespace
