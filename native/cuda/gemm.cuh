@@ -70,6 +70,24 @@ struct Contiguous {
   }
 };
 
+/// Two operands of the same depth, each the half of a tile's side: rows of `first`, then as many of `second`. A stage of them lies as one
+/// of Contiguous does, since a half has whole periods of the permutation.
+template <int SIDE, int BK>
+struct Paired {
+  using Half = Contiguous<SIDE / 2, BK>;
+  static_assert(SIDE / 2 % 8 == 0);
+  Half first, second;
+
+  static constexpr int kBytes = 2 * Half::kBytes;
+
+  template <int threads>
+  __device__ void copy(char* stage, int side, int k) const {
+    first.template copy<threads>(stage, side, k);
+    second.template copy<threads>(stage + Half::kBytes, side, k);
+  }
+  static __device__ void fragment_b(std::uint32_t (&out)[4], std::uint32_t stage, int side, int k) { Half::fragment_b(out, stage, side, k); }
+};
+
 /// An operand with neighbours along m or n together: element (side, k) at from[k * stride + side], or, gathered, at
 /// from[rows[k] * stride + side].
 template <int SIDE, int BK, bool gathered = false>
@@ -236,6 +254,19 @@ __device__ inline void each_eight(const char* shared, const Visit& visit) {
   for (int i = threadIdx.x; i < T::BM * kChunks; i += T::kThreads) {
     const int row = i / kChunks, chunk = i % kChunks;
     visit(row, chunk * 8, Eight::from(reinterpret_cast<const bf16*>(shared + swizzled<kChunks>(row, chunk))));
+  }
+}
+
+/// Calls visit(row, column, eight, other) for groups of 8 columns of a staged tile whose partners are `apart` columns to the right.
+template <class T, int apart, class Visit>
+__device__ inline void each_two_eights(const char* shared, const Visit& visit) {
+  constexpr int kChunks = T::BN / 8, kApart = apart / 8;
+  static_assert(apart % 8 == 0 && T::BN % (2 * apart) == 0);
+#pragma unroll
+  for (int i = threadIdx.x; i < T::BM * kChunks / 2; i += T::kThreads) {
+    const int row = i / (kChunks / 2), nth = i % (kChunks / 2), chunk = nth / kApart * 2 * kApart + nth % kApart;
+    const auto at = [&](int chunk) { return Eight::from(reinterpret_cast<const bf16*>(shared + swizzled<kChunks>(row, chunk))); };
+    visit(row, chunk * 8, at(chunk), at(chunk + kApart));
   }
 }
 

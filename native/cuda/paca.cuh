@@ -20,17 +20,23 @@ __device__ inline bf16* element(char* tile, int row, int column) {
   return reinterpret_cast<bf16*>(tile + swizzled<width / 8>(row, column / 8) + column % 8 * 2);
 }
 
-/// tile[n][j] = scale * delta[first + n, j] as bf16 for j < rank, zero up to kExtendedDepth and beyond row `sides`.
-template <int SIDE, int rank, int threads>
-__device__ inline void load_delta(char* tile, const float* delta, int first, int sides, float scale) {
+/// scale * delta[row, j … j+3] of a D of `sides` rows; zeros beyond its edges.
+template <int rank>
+__device__ inline float4 scaled_delta(const float* delta, int row, int sides, int j, float scale) {
   static_assert(rank % 8 == 0);
-  constexpr int kFours = kExtendedDepth<rank> / 4;
+  if (row >= sides || j < 0 || j >= rank) return float4{};
+  const float4 four = *reinterpret_cast<const float4*>(delta + static_cast<std::int64_t>(row) * rank + j);
+  return {scale * four.x, scale * four.y, scale * four.z, scale * four.w};
+}
+
+/// tile[n][j] as bf16 for j < kExtendedDepth; value(n, j) gives four neighbours of a row.
+template <int SIDE, int columns, int threads, class Value>
+__device__ inline void fill_columns(char* tile, const Value& value) {
+  constexpr int kFours = kExtendedDepth<columns> / 4;
   for (int i = threadIdx.x; i < SIDE * kFours; i += threads) {
     const int n = i / kFours, j = i % kFours * 4;
-    const bool inside = first + n < sides && j < rank;
-    const float4 value = inside ? *reinterpret_cast<const float4*>(delta + static_cast<std::int64_t>(first + n) * rank + j) : float4{};
-    *reinterpret_cast<uint2*>(element<kExtended<rank>>(tile, n, j)) = {packed(scale * value.x, scale * value.y),
-                                                                     packed(scale * value.z, scale * value.w)};
+    const float4 four = value(n, j);
+    *reinterpret_cast<uint2*>(element<kExtended<columns>>(tile, n, j)) = {packed(four.x, four.y), packed(four.z, four.w)};
   }
 }
 
@@ -108,8 +114,8 @@ __device__ inline void gather(char* tile, const char* stage, const std::int32_t*
   }
 }
 
-/// Writes the tile's rows below `last` to x_p [T, rank]: 16 bytes at a time, whole sectors by neighbouring lanes.
-template <int SIDE, int rank, int threads>
+/// Writes the columns `from` … of the tile's rows below `last` to x_p [T, rank]: 16 bytes at a time, whole sectors by neighbouring lanes.
+template <int SIDE, int rank, int threads, int from = 0>
 __device__ inline void store_gathered(bf16* x_p, char* tile, int first, int last) {
   constexpr int kChunks = rank / 8;
   constexpr int kSide = kChunks % 2 == 0 ? 2 : kChunks;  // chunks of a row that neighbouring lanes take
@@ -117,7 +123,7 @@ __device__ inline void store_gathered(bf16* x_p, char* tile, int first, int last
     const int row = i / kSide % SIDE, j = (i / kSide / SIDE * kSide + i % kSide) * 8;
     if (first + row >= last) continue;
     const auto pair = [&](int at) {
-      const auto bits = [&](int column) { return static_cast<std::uint32_t>(*reinterpret_cast<std::uint16_t*>(element<SIDE>(tile, column, row))); };
+      const auto bits = [&](int column) { return static_cast<std::uint32_t>(*reinterpret_cast<std::uint16_t*>(element<SIDE>(tile, from + column, row))); };
       return bits(at) | bits(at + 1) << 16;
     };
     store_16(x_p + static_cast<std::int64_t>(first + row) * rank + j, uint4{pair(j), pair(j + 2), pair(j + 4), pair(j + 6)});

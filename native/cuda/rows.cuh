@@ -44,8 +44,11 @@ __device__ inline Values<count> load(const bf16* from) {
 }
 template <int count>
 __device__ inline Values<count> load(const float* from) {
-  static_assert(count == 1 || count == 2 || count == 4);
-  if constexpr (count == 4) {
+  static_assert(count == 1 || count == 2 || count == 4 || count == 8);
+  if constexpr (count == 8) {
+    const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
+    return {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+  } else if constexpr (count == 4) {
     const float4 four = *reinterpret_cast<const float4*>(from);
     return {four.x, four.y, four.z, four.w};
   } else if constexpr (count == 2) {

@@ -160,7 +160,7 @@ class Selection {
     { step, made, draft }: { step: EpilogueStep; made: readonly Tensor[]; draft: Draft },
   ): boolean {
     const rule = FUSIONS[step];
-    const { epilogue, group } = draft.kernel.serves;
+    const { epilogue, group, step: served } = draft.kernel.serves;
     const members = made.map((tensor) => draft.results.indexOf(tensor));
     const chain = [
       ...draft.steps.filter(({ member }) => members.includes(member)).map(({ step }) => step),
@@ -168,7 +168,8 @@ class Selection {
     ];
     const others = Object.values(node.inputs).filter((tensor) => !made.includes(tensor));
     const inputs = Object.values(node.inputs);
-    return epilogue.some((allowed) => isSubsequence(chain, allowed)) && runTogether(draft, node) &&
+    return epilogue.some((allowed) => isSubsequence(chain, allowed)) &&
+      served?.(node, draft.members) !== false && runTogether(draft, node) &&
       (made.length === 1 || `${members}` === `${draft.results.map((_, i) => i)}`) &&
       (rule.alone !== true || group !== "shared_input" || draft.members.length === 1) &&
       made.every((tensor) => rule.shared === true || this.#passing(tensor)) &&

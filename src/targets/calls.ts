@@ -5,7 +5,7 @@
 import { invariant } from "../errors.ts";
 import { bytesOf, type Tensor } from "../graph/graph.ts";
 import { opOf } from "../ops/mod.ts";
-import type { KernelCall } from "./target.ts";
+import type { EpilogueStep, KernelCall } from "./target.ts";
 
 /**
  * Floating-point operations by the ops' cost, of all members; bytes of every operand once, of sums twice.
@@ -60,6 +60,15 @@ export function floatLiteral(value: number): string {
  */
 export function operandOf(call: KernelCall, name: string): Tensor | undefined {
   return call.operands.find((operand) => operand.name === name)?.tensor;
+}
+
+/**
+ * Whether a step is fused behind a call.
+ * @param call The call
+ * @param step The step
+ */
+export function hasStep(call: KernelCall, step: EpilogueStep): boolean {
+  return call.epilogue.some((fused) => fused.step === step);
 }
 
 /**

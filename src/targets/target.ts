@@ -142,6 +142,8 @@ export interface Kernel {
     readonly roots: readonly string[];
     /** Chains of steps that may be fused behind the root's first output, in their order; any may be left out. */
     readonly epilogue: readonly (readonly EpilogueStep[])[];
+    /** Which nodes may become such a step behind a call's members, where not all. */
+    readonly step?: (node: Node, members: readonly Node[]) => boolean;
     /** How several root nodes may be one call. */
     readonly group?: Grouping;
     /** Which nodes of these ops, where not all: those of one token. */

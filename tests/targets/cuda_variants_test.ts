@@ -72,7 +72,7 @@ function* valuesOf(kernel: Kernel, call: KernelCall, random: () => number): Gene
   const legal = (values: Tunables) => kernel.legal(values, cudaTarget.isa, call);
   if ("bm" in kernel.tunables) {
     for (const { m, n } of LARGE) {
-      const values = { ...kernel.defaults(call, cudaTarget.isa), ...defaultTiles(m, n) };
+      const values = { ...kernel.defaults(call, cudaTarget.isa), ...defaultTiles({ m, n }) };
       assert.ok(legal(values), `${kernel.name} has no ${JSON.stringify(values)}`);
       yield values;
     }

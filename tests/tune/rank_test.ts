@@ -40,7 +40,10 @@ Deno.test("rank() has every distinct call once, the heaviest first, and nothing 
   const calls = ranked("h100");
   const names = calls.map(({ op, shape, calls }) => `${op} ${shape} ${calls}`);
   assert.ok(calls.length > 15);
-  assert.ok(names.includes("paca_linear T2048 K576 O576_192_192 R16_0_0 1"), names.join("\n"));
+  assert.ok(
+    names.includes("paca_linear T2048 K576 O576_192_192 R16_0_0 +rope +rope 1"),
+    names.join("\n"),
+  );
   const weights = calls.map((one) => one.calls * one.default.seconds);
   assert.deepEqual(weights, weights.toSorted((a, b) => b - a));
   for (const { default: own, best, op } of calls) {

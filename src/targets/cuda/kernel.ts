@@ -12,6 +12,8 @@ export interface CudaKernelOptions {
   readonly roots?: readonly string[];
   /** Chains of steps that may stand behind the first output. */
   readonly epilogue?: Kernel["serves"]["epilogue"];
+  /** Which nodes may be a step, where not all. */
+  readonly step?: Kernel["serves"]["step"];
   /** How nodes become one call. */
   readonly group?: Kernel["serves"]["group"];
   readonly tunables?: Kernel["tunables"];
@@ -34,10 +36,14 @@ export interface CudaKernelOptions {
  * @param options What it serves, launches, context
  */
 export function cudaKernel(name: string, options: CudaKernelOptions): Kernel {
-  const { roots = [name], epilogue = [], group, tunables = {}, launches } = options;
+  const { roots = [name], epilogue = [], step, group, tunables = {}, launches } = options;
   return {
     name,
-    serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
+    serves: {
+      ...{ roots, epilogue },
+      ...(step === undefined ? {} : { step }),
+      ...(group === undefined ? {} : { group }),
+    },
     tunables,
     defaults: options.defaults ?? (() => ({})),
     legal: (values, _isa, call) => options.legal?.(values, call) ?? true,

@@ -8,9 +8,12 @@ import type { Graph, Tensor } from "../../graph/graph.ts";
 /** A 16-byte access moves this many bf16. */
 const GROUP = 8;
 
+/** PaCA's columns of x and of D lie in shared memory beside the stages of a product: the smallest tiles have room for so many. */
+const MOST_COLUMNS = 704;
+
 /** What of a description decides. */
 export interface CudaSettings {
-  readonly adapt: { readonly method: string };
+  readonly adapt: { readonly method: string; readonly rank?: number };
   readonly train: { readonly storage: string };
 }
 
@@ -26,6 +29,9 @@ export function requireCuda(graph: Graph, { adapt, train }: CudaSettings): void 
   }
   if (adapt.method !== "paca") {
     throw refuse("adapt", `the method is ${adapt.method}`, "use paca");
+  }
+  if ((adapt.rank ?? 0) > MOST_COLUMNS) {
+    throw refuse("adapt.rank", `the rank is ${adapt.rank}`, `ranks up to ${MOST_COLUMNS} fit`);
   }
   const odd = graph.tensors.find((tensor) => tensor.dtype === "bf16" && !inGroups(tensor));
   if (odd !== undefined) {

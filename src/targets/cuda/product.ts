@@ -26,6 +26,8 @@ export interface ProductOptions
   readonly extra?: (call: KernelCall, tiles: Tiles) => number;
   /** Bytes that the kernel declares itself. */
   readonly fixed?: (call: KernelCall, tiles: Tiles) => number;
+  /** Whether a tile holds what it must, beside what fits a block. Default: yes. */
+  readonly whole?: (call: KernelCall, tiles: Tiles) => boolean;
   readonly tunables?: Kernel["tunables"];
   readonly defaults?: (call: KernelCall) => Tunables;
   /** All launches, where there are more than the product's own. */
@@ -38,16 +40,21 @@ export interface ProductOptions
  * @param options Extents of the result, launches, context
  */
 export function cudaProduct(name: string, options: ProductOptions): Kernel {
-  const { extents, extra = () => 0, fixed = () => 0, launches, context, tunables, ...rest } =
-    options;
+  const { extents, extra = () => 0, fixed = () => 0, whole = () => true, ...others } = options;
+  const { launches, context, tunables, ...rest } = others;
+  const legal = (values: Tunables, call: KernelCall): boolean => {
+    const tiles = tilesOf(values);
+    return tilesFit(values, extra(call, tiles) + fixed(call, tiles)) && whole(call, tiles);
+  };
   return cudaKernel(name, {
     ...rest,
     tunables: { ...TILE_TUNABLES, ...tunables },
     defaults(call) {
-      const { m, n } = extents(call);
-      return { ...defaultTiles(m, n), ...options.defaults?.(call) };
+      const more = options.defaults?.(call);
+      const fits = (values: Tunables) => legal({ ...values, ...more }, call);
+      return { ...defaultTiles(extents(call), fits), ...more };
     },
-    legal: (values, call) => tilesFit(values, extra(call, tilesOf(values))),
+    legal,
     padding(call, values) {
       const { m, n } = extents(call), { bm, bn } = tilesOf(values);
       return roundUp(m, bm) * roundUp(n, bn) / (m * n);

@@ -46,12 +46,29 @@ export function tilesOf(values: Tunables): Tiles {
   };
 }
 
+/** Sizes in the place of those that do not fit, the largest first: PaCA's columns take shared memory, rotated heads whole tiles. */
+const OTHERS: readonly Tunables[] = [
+  { bm: 128, bn: 64, bk: 32, stages: 3, warpsM: 4, warpsN: 2 },
+  { bm: 64, bn: 128, bk: 32, stages: 3, warpsM: 2, warpsN: 4 },
+  { bm: 64, bn: 64, bk: 32, stages: 2, warpsM: 2, warpsN: 2 },
+  { bm: 32, bn: 64, bk: 32, stages: 2, warpsM: 1, warpsN: 4 },
+  { bm: 32, bn: 32, bk: 32, stages: 2, warpsM: 1, warpsN: 2 },
+];
+
 /**
  * Default sizes: 128 x 128 where that gives a hundred blocks or more, smaller tiles where it does not.
- * @param m Rows of the result
- * @param n Its columns
+ * @param extents Rows and columns of the result
+ * @param fits Whether a kernel takes such sizes
  */
-export function defaultTiles(m: number, n: number): Tunables {
+export function defaultTiles(
+  { m, n }: { readonly m: number; readonly n: number },
+  fits: (values: Tunables) => boolean = () => true,
+): Tunables {
+  const wanted = wantedTiles(m, n);
+  return [wanted, ...OTHERS].find(fits) ?? wanted;
+}
+
+function wantedTiles(m: number, n: number): Tunables {
   const blocks = (bm: number, bn: number) => Math.ceil(m / bm) * Math.ceil(n / bn);
   if (blocks(128, 128) >= 100) return { bm: 128, bn: 128, bk: 32, stages: 3, warpsM: 2, warpsN: 4 };
   if (blocks(64, 64) >= 100) return { bm: 64, bn: 64, bk: 64, stages: 3, warpsM: 2, warpsN: 2 };

@@ -1,11 +1,13 @@
 /**
  * dx = dy W (+ residual); of a PaCA linear a first launch makes p = scale dy D, which is added in PaCA's columns.
  *
+ * Where dx is the gradient of a gated unit alone, it never leaves the block: those of gate and up do, which are made of it.
+ *
  * Gradients that are only added up (those of q, k and v; of gate and up) are one call: a block's sums go on from one member to the
  * next, and dx is written once.
  * @module
  */
-import { dim } from "../../calls.ts";
+import { dim, hasStep } from "../../calls.ts";
 import type { KernelCall, Member } from "../../target.ts";
 import { cudaProduct, overTiles } from "../product.ts";
 import { defaultTiles } from "../tiles.ts";
@@ -31,12 +33,12 @@ function suffixOf({ members }: KernelCall, at: number): string {
 /** dx. */
 export const linearBackwardInput = cudaProduct("linear_backward_input", {
   roots: ["linear_backward_input", "paca_linear_backward_input"],
-  epilogue: [["add"]],
+  epilogue: [["add"], ["swiglu_backward"]],
   group: "summed_output",
   extents: (call) => ({ m: dim(call, "T"), n: dim(call, "K") }),
   // Of a group of 128 x 128 tiles ptxas would spill four registers on sm_90.
   defaults(call) {
-    const values = defaultTiles(dim(call, "T"), dim(call, "K"));
+    const values = defaultTiles({ m: dim(call, "T"), n: dim(call, "K") });
     return call.members.length > 1 && values.bn === 128 ? { ...values, ...GROUPED } : {};
   },
   fixed: ({ members }, { bn }) => 2 * bn * members.filter(isPaca).length,
@@ -61,6 +63,7 @@ export const linearBackwardInput = cudaProduct("linear_backward_input", {
       place: columnsOf({ ...call, members: call.members.slice(0, at) }),
     })),
     paca: call.members.some(isPaca),
-    residual: call.epilogue.some(({ step }) => step === "add"),
+    residual: hasStep(call, "add"),
+    gated: hasStep(call, "swiglu_backward"),
   }),
 });

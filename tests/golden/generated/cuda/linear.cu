@@ -33,16 +33,18 @@ using WeightMore = Contiguous<Tile::BN, kExtended<kRank>>;  // scale delta, behi
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
-    linear_T64_K64_O64_R8_e39457e6(const bf16* x, const bf16* weight, const float* delta,
+    linear_T64_K64_O64_R8_422fe399(const bf16* x, const bf16* weight, const float* delta,
                                    const std::int32_t* index, bf16* y, bf16* x_p,
                                    const bf16* residual) {
   extern __shared__ __align__(128) char shared[];
+  __shared__ std::int32_t own_index[kRank];
   const int column = blockIdx.x * Tile::BN, row = blockIdx.y * Tile::BM;
   char* const x_more = shared + kBehind;
   char* const w_more = x_more + RowsMore::kBytes;
-  __shared__ std::int32_t own_index[kRank];
   for (int j = threadIdx.x; j < kRank; j += Tile::kThreads) own_index[j] = index[j];
-  load_delta<Tile::BN, kRank, Tile::kThreads>(w_more, delta, column, kOut, kScale);
+  fill_columns<Tile::BN, kRank, Tile::kThreads>(w_more, [&](int n, int j) {
+    return scaled_delta<kRank>(delta, column + n, kOut, j, kScale);
+  });
   clear_rest<Tile::BM, kRank, Tile::kThreads>(x_more);
   __syncthreads();
 
