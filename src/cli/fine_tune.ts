@@ -85,7 +85,7 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
   const losses: number[] = [];
   const leastSeconds = options.report && leastStepSeconds(trainer, options.report.programDir);
   const progress = new Progress({ leastSeconds });
-  using interrupt = new Interrupt("Finishing this step, then saving");
+  using interrupt = new Interrupt("Finishing this step or batch, then saving");
   const events = trainer.train({
     data,
     steps,
@@ -125,10 +125,12 @@ export async function fineTuneOn(trainer: Trainer, options: RunOptions): Promise
     // A run that fails has a report too, of what came before.
     tellReport(reporter?.write(), json);
   }
-  if (!interrupt.signal.aborted || trainer.stepsDone >= steps) return losses;
-  note(
-    `stopped after step ${trainer.stepsDone} of ${steps}; go on with\n  ${options.resumeCommand}`,
-  );
+  const unevaluated = trainer.run.unevaluated === true;
+  if (!interrupt.signal.aborted || (trainer.stepsDone >= steps && !unevaluated)) return losses;
+  const place = `step ${trainer.stepsDone} of ${steps}${
+    unevaluated ? ", before it was validated" : ""
+  }`;
+  note(`stopped after ${place}; go on with\n  ${options.resumeCommand}`);
   throw new Exit(interrupt.exitCode);
 }
 

@@ -154,7 +154,8 @@ function requireSameProgram(before: RunProgram, now: RunProgram): void {
  */
 export function requireFinished(runDir: string): void {
   const progress = checkpointProgress(join(runDir, "checkpoint"));
-  if (progress?.steps === undefined || progress.step >= progress.steps) return;
+  if (progress?.steps === undefined) return;
+  if (progress.step >= progress.steps && !progress.unevaluated) return;
   const patience = Number(readRunFile(runDir)?.flags["--patience"] ?? Infinity);
   if ((progress.since ?? 0) >= patience) return;
   const state =

@@ -62,6 +62,7 @@ const schema = z.strictObject({
     }),
   }).exactOptional(),
   best: z.strictObject({ loss: z.number(), step: count, since: count }).exactOptional(),
+  unevaluated: z.literal(true).exactOptional(),
 });
 
 type Description = z.infer<typeof schema>;
@@ -117,6 +118,8 @@ export interface CheckpointProgress {
   readonly steps?: number;
   /** Evaluations since the best one, where there were any. */
   readonly since?: number;
+  /** Whether the evaluation after the last step is still to come. */
+  readonly unevaluated: boolean;
 }
 
 /**
@@ -129,9 +132,9 @@ export function checkpointProgress(dir: string): CheckpointProgress | undefined 
   if (fileSize(path) === undefined) return undefined;
   const parsed = schema.safeParse(readJson(path, { code: "checkpoint-invalid" }));
   if (!parsed.success) return undefined;
-  const { step, plan, best } = parsed.data;
+  const { step, plan, best, unevaluated = false } = parsed.data;
   return {
-    step,
+    ...{ step, unevaluated },
     ...(plan === undefined ? {} : { steps: plan.schedule.steps }),
     ...(best === undefined ? {} : { since: best.since }),
   };
@@ -200,12 +203,13 @@ export function loadCheckpoint(trainer: Trainer, dir: string): Promise<void> {
 }
 
 /** Its fields in one order, whatever a run has been through: equal runs have equal files. */
-function runOf({ data, validation, plan, best }: RunState): RunState {
+function runOf({ data, validation, plan, best, unevaluated }: RunState): RunState {
   return {
     ...(data === undefined ? {} : { data }),
     ...(validation === undefined ? {} : { validation }),
     ...(plan === undefined ? {} : { plan }),
     ...(best === undefined ? {} : { best }),
+    ...(unevaluated === undefined ? {} : { unevaluated }),
   };
 }
 

@@ -11,7 +11,7 @@ import type { ScheduleSettings } from "./engine.ts";
 import type { TrainEvent } from "./events.ts";
 import { elementsOf, trainedTensors } from "./program.ts";
 import { planOf } from "./run_plan.ts";
-import { noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
+import { noteDue, noteLoss, Saving, stoppedEarly, takeIdentity } from "./run_state.ts";
 import { planSchedule } from "./schedule.ts";
 import { Stepper } from "./stepper.ts";
 import type { Trainer } from "./trainer.ts";
@@ -22,7 +22,7 @@ export interface TrainOptions {
   readonly data: TrainingData;
   /** Steps of the whole run, those before a resume included; one epoch where it is not said. */
   readonly steps?: number;
-  /** Ends the run after the step that is under way. */
+  /** Ends the run after the step that is under way, or after a batch of an evaluation, which the run then goes on with. */
   readonly signal?: AbortSignal;
   /** Measured every `evaluateEvery` steps and at the end. */
   readonly validation?: TrainingData;
@@ -108,23 +108,26 @@ export async function* train(
   // A run that ended early and goes on with the same patience is at its end still.
   const ended = stoppedEarly(trainer, options.patience);
   if (ended !== undefined) yield ended;
-  while (ended === undefined && trainer.stepsDone < steps) {
+  const isEvaluationDue = () => validation !== undefined && trainer.run.unevaluated === true;
+  while (ended === undefined && (trainer.stepsDone < steps || isEvaluationDue())) {
     if (signal?.aborted) {
       if (checkpoint !== undefined) yield await saving.save(checkpoint);
       yield { type: "interrupted", step: trainer.stepsDone, steps };
       return;
     }
-    const event = await stepper.step();
-    if (event.type === "skipped") {
+    if (!isEvaluationDue()) {
+      const event = await stepper.step();
       yield event;
-      continue;
+      if (event.type === "skipped") continue;
+      tokens += event.tokens;
+      loss = event.loss;
+      const due = isDue(trainer.stepsDone, options.evaluateEvery, trainer.stepsDone >= steps);
+      if (validation !== undefined && due) noteDue(trainer);
     }
-    tokens += event.tokens;
-    loss = event.loss;
-    yield event;
     const last = trainer.stepsDone >= steps;
-    if (validation !== undefined && isDue(trainer.stepsDone, options.evaluateEvery, last)) {
-      const result = await evaluateAll(trainer, validation, options.onEvaluate);
+    if (validation !== undefined && isEvaluationDue()) {
+      const result = await evaluateAll(trainer, validation, options);
+      if (result === undefined) continue;
       yield { type: "eval", step: trainer.stepsDone, ...result };
       const better = noteLoss(trainer, result.loss);
       if (better && options.best !== undefined) yield await saving.save(options.best);
@@ -146,20 +149,24 @@ function isDue(step: number, every: number | undefined, last: boolean): boolean 
   return last || (every !== undefined && every > 0 && step % every === 0);
 }
 
-/** Mean loss over all supervised tokens of a set, batch by batch; the last batch is filled up with padding. */
+/**
+ * Mean loss over all supervised tokens of a set, batch by batch; the last batch is filled up with padding. Undefined where it was
+ * interrupted.
+ */
 async function evaluateAll(
   trainer: Trainer,
   data: TrainingData,
-  onBatch: TrainOptions["onEvaluate"],
-): Promise<{ loss: number; supervised: number }> {
+  { signal, onEvaluate }: TrainOptions,
+): Promise<{ loss: number; supervised: number } | undefined> {
   const { batch } = trainer.info;
   let sum = 0, supervised = 0;
   for (let at = 0; at < data.rows; at += batch) {
+    if (signal?.aborted) return undefined;
     const rows = Array.from({ length: batch }, (_, i) => at + i < data.rows ? at + i : -1);
     const result = await trainer.evaluate(takeRows(data, rows));
     sum += result.loss * result.supervised;
     supervised += result.supervised;
-    onBatch?.(at / batch + 1, Math.ceil(data.rows / batch));
+    onEvaluate?.(at / batch + 1, Math.ceil(data.rows / batch));
   }
   return { loss: sum / supervised, supervised };
 }

@@ -32,6 +32,7 @@ export function takeIdentity(trainer: Trainer, identity: Identity): void {
   if (run.plan !== undefined) requireSamePlan(run.plan, plan, stepsDone);
   trainer.run = {
     ...(run.best === undefined ? {} : { best: run.best }),
+    ...(run.unevaluated === undefined ? {} : { unevaluated: run.unevaluated }),
     ...(validation === undefined ? {} : { validation }),
     data,
     plan,
@@ -53,18 +54,25 @@ function requireSameValidation(
 }
 
 /**
+ * Remembers that the evaluation after the last step is to come, until its loss is noted.
+ * @param trainer The trainer
+ */
+export function noteDue(trainer: Trainer): void {
+  trainer.run = { ...trainer.run, unevaluated: true };
+}
+
+/**
  * Remembers a validation loss.
  * @param trainer The trainer
  * @param loss Mean over the validation set
  * @returns Whether it is the lowest of the run
  */
 export function noteLoss(trainer: Trainer, loss: number): boolean {
-  const { best } = trainer.run;
+  const { best, unevaluated: _, ...run } = trainer.run;
   const better = best === undefined ? Number.isFinite(loss) : loss < best.loss;
-  if (better) trainer.run = { ...trainer.run, best: { loss, step: trainer.stepsDone, since: 0 } };
-  else if (best !== undefined) {
-    trainer.run = { ...trainer.run, best: { ...best, since: best.since + 1 } };
-  }
+  const since = best && { ...best, since: best.since + 1 };
+  const now = better ? { loss, step: trainer.stepsDone, since: 0 } : since;
+  trainer.run = { ...run, ...(now === undefined ? {} : { best: now }) };
   return better;
 }
 

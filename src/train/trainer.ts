@@ -50,6 +50,8 @@ export interface RunState {
   readonly plan?: RunPlan;
   /** The best evaluation so far. */
   readonly best?: BestLoss;
+  /** Whether the evaluation after the last step is still to come: it was interrupted. */
+  readonly unevaluated?: true;
 }
 
 /** The lowest validation loss of a run. */

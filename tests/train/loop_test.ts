@@ -4,6 +4,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Document } from "../../src/train/data/document.ts";
+import { checkpointProgress } from "../../src/train/checkpoint.ts";
 import { takeRows } from "../../src/train/data/order.ts";
 import { pack } from "../../src/train/data/pack.ts";
 import type { StepEvent, TrainEvent } from "../../src/train/events.ts";
@@ -102,6 +103,40 @@ Deno.test("train() finishes the step that an abort falls into", async () => {
   const events = await all(trainer.train({ data, steps: 9, signal: stop.signal }));
   deepEqual(events.map((e) => e.type), ["start", "step", "step", "step", "interrupted"]);
 });
+
+for (const at of [4, 6]) {
+  Deno.test(`an evaluation that is interrupted after step ${at} of 6 is made anew when the run goes on`, async () => {
+    const validation = pack(counting(3, 9), { seqLen: 8 });
+    const [wholeDir, dir] = [await folder(), await folder()];
+    const options = { data, steps: 6, validation, evaluateEvery: 2, patience: 9 };
+    const whole = await fresh();
+    const expected = await all(whole.trainer.train({ ...options, checkpoint: wholeDir }));
+
+    const first = await fresh();
+    const stop = new AbortController();
+    const onEvaluate = (done: number, total: number) => {
+      ok(total > 2);
+      if (first.trainer.stepsDone === at && done === 1) stop.abort();
+    };
+    const before = await all(
+      first.trainer.train({ ...options, signal: stop.signal, checkpoint: dir, onEvaluate }),
+    );
+    deepEqual(before.slice(-2), [
+      { type: "saved", step: at, dir },
+      { type: "interrupted", step: at, steps: 6 },
+    ]);
+    deepEqual(checkpointProgress(dir)?.unevaluated, true);
+
+    const second = await fresh();
+    await second.trainer.loadCheckpoint(dir);
+    const after = await all(second.trainer.train({ ...options, checkpoint: dir }));
+    const told = (events: readonly TrainEvent[]) => events.filter(({ type }) => type === "eval");
+    deepEqual([...told(before), ...told(after)], told(expected));
+    deepEqual(state(second.trainer), state(whole.trainer));
+    const text = (dir: string) => readFileSync(join(dir, "checkpoint.json"), "utf8");
+    equal(text(dir), text(wholeDir));
+  });
+}
 
 Deno.test("train() with an aborted signal takes no step", async () => {
   const { trainer } = await fresh();
