@@ -179,12 +179,20 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
   return {row.share(M, T::MR), column.share(N, T::NR)};
 }
 
+/// This thread's part of the rows `rows` of C[M,N] = A B.
+template <class T, class A, class B, class Store>
+void product_of_rows(const Worker& worker, Worker::Range rows, std::int64_t N, std::int64_t K, const A& a, const B& b,
+                     const Store& store) {
+  const auto [own, columns] = part_of<T>(worker, rows.end - rows.begin, N);
+  if (own.begin == own.end) return;
+  multiply<T>({rows.begin + own.begin, rows.begin + own.end}, columns, K, a, b, store, worker.scratch);
+}
+
 /// This thread's part of C[M,N] = A B.
 template <class T, class A, class B, class Store>
 void product(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
              const Store& store) {
-  const Part part = part_of<T>(worker, M, N);
-  if (part.rows.begin < part.rows.end) multiply<T>(part.rows, part.columns, K, a, b, store, worker.scratch);
+  product_of_rows<T>(worker, {0, M}, N, K, a, b, store);
 }
 
 }  // namespace pacac

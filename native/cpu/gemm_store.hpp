@@ -74,4 +74,20 @@ struct StoreScattered {
   }
 };
 
+/// C[rows[m],n] += sum. C is float32.
+template <std::int64_t N>
+struct AddScattered {
+  float* to;
+  const std::int32_t* rows;
+  const float* address(const Place& at) const { return to + rows[at.row] * N + at.column; }
+  void whole(const Place& at, Vec sum) const {
+    float* const c = to + rows[at.row] * N + at.column;
+    store(c, load(c) + sum);
+  }
+  void part(const Place& at, Vec sum, int n) const {
+    float* const c = to + rows[at.row] * N + at.column;
+    store_partial(c, load_partial(c, n) + sum, n);
+  }
+};
+
 }  // namespace pacac

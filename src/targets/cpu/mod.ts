@@ -22,6 +22,7 @@ import { linearBackwardWeight } from "./kernels/linear_backward_weight.ts";
 import { lion } from "./kernels/lion.ts";
 import { lmHeadLogits } from "./kernels/lm_head_logits.ts";
 import { lmHeadLoss } from "./kernels/lm_head_loss.ts";
+import { lmHeadLossTrained } from "./kernels/lm_head_loss_trained.ts";
 import { matvec } from "./kernels/matvec.ts";
 import { meanLoss } from "./kernels/mean_loss.ts";
 import { rmsNorm } from "./kernels/rms_norm.ts";
@@ -50,6 +51,7 @@ const CPU_KERNELS: readonly Kernel[] = [
   swigluBackward,
   add,
   lmHeadLoss,
+  lmHeadLossTrained,
   meanLoss,
   lmHeadLogits,
   globalNorm,

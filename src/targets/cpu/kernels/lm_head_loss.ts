@@ -1,5 +1,6 @@
 /**
- * lm_head_loss: cross-entropy and its gradient for a chunk of supervised rows at a time, so that no [T, vocab] tensor exists.
+ * lm_head_loss of a frozen W: cross-entropy and its gradient, a slice of the vocabulary at a time for many supervised rows, so that logits
+ * never leave the caches and W is packed once for all of those rows.
  * @module
  */
 import {
@@ -12,38 +13,44 @@ import {
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
+import { must } from "../../../errors.ts";
+import { bytesOf } from "../../../graph/graph.ts";
 import { costText, operandOf, roundUp } from "../../calls.ts";
 import { predictSteps } from "../product_kernel.ts";
 import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
 
-/** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
+/** losses = -log softmax(x Wᵀ)[target]; dx = (softmax - onehot) W loss_scale. */
 export const lmHeadLoss: Kernel = {
   name: "lm_head_loss",
-  serves: { roots: ["lm_head_loss"], epilogue: [] },
+  serves: {
+    roots: ["lm_head_loss"],
+    epilogue: [],
+    only: ({ outputs }) => outputs.dweight === undefined,
+  },
   /**
-   * `rows`: rows of a chunk, each with `vocab` logits. `mc`, `nc`, `kc` are of the products with dz, `logits_X` of the one
-   * that makes the logits.
+   * `rows`: how many go through the vocabulary together. `kc`, `mc`, `nc` are of the product that makes dx, `logits_X` of the one that
+   * makes logits; `logits_kib`: of these at a time, where one slice of the k of dx is not more. `few`: rows of a thread below which threads divide the steps.
    */
   tunables: {
     ...TILE_TUNABLES,
     logits_kc: [192, 256, 384, 512, 768, 1024, 1536],
-    logits_mc: [24, 48, 96, 132, 192, 264, 516],
-    logits_nc: [32, 64, 96, 192, 384],
-    rows: [32, 64, 96, 128, 192, 256, 384, 512],
+    logits_mc: [12, 24, 48, 96, 132, 192],
+    logits_nc: [64, 96, 192, 256, 384, 512],
+    logits_kib: [16, 1024, 4096, 16384],
+    rows: [128, 256, 512, 1024, 2048, 4096],
+    few: [6, 64, 256],
   },
-  /**
-   * dx takes all columns at once where they are few, so that logits come from memory once, and short slices of the
-   * vocabulary. The logits take a few columns of W and many rows at a time, since the rows of x stay in the caches.
-   */
   defaults: (call, isa) => ({
     ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
     kc: takesPairs(call, isa) ? 1024 : 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
-    logits_mc: 132,
-    logits_nc: 96,
-    rows: 256,
+    logits_mc: 24,
+    logits_nc: 256,
+    logits_kib: 4096,
+    rows: 2048,
+    few: 64,
   }),
   legal: tilesFit,
   traffic,
@@ -53,78 +60,74 @@ export const lmHeadLoss: Kernel = {
     return { perThread: layout.perThread, shared: layout.shared };
   },
   context(call, values, isa) {
-    const { flops, bytes } = traffic(call);
+    const { flops, bytes } = traffic(call, values);
     const layout = layoutOf(call, values, isa);
     const pairs = takesPairs(call, isa);
-    return { ...layout, pairs, trained: "dweight" in layout, cost: costText(flops, bytes) };
+    return { ...layout, few: Number(values.few), pairs, cost: costText(flops, bytes) };
   },
 };
 
 /** What the template is told. */
 interface Layout {
   readonly rows: number;
+  /** Values of the vocabulary that are taken at a time: whole slices of the k of dx. */
+  readonly slice: number;
   /** Floats from one row of logits to the next: an odd number of cache lines, so that rows spread over the sets of a cache. */
   readonly stride: number;
   readonly logits: Tiles;
   readonly dx: Tiles;
-  /** Absent where W is frozen. */
-  readonly dweight?: Tiles;
   /** Bytes of a thread's packed operands, in front of its list of rows. */
   readonly packed: number;
   readonly perThread: number;
   readonly shared: number;
 }
 
+/** Floats that are known of a row's logits: the largest, the sum, the target's. */
+const KNOWN = 3;
+
 function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
   const T = dimOf(call, "T");
   const D = dimOf(call, "D");
-  const V = dimOf(call, "V");
   const rows = Math.min(T, Number(values.rows));
-  const lines = Math.ceil(V / 16);
+  const pairs = takesPairs(call, isa);
+  const dx = tilesOf({ m: rows, n: D, k: dimOf(call, "V"), pairs }, values, isa);
+  const slices = Math.floor(1024 * Number(values.logits_kib) / (4 * rows * dx.kc));
+  const slice = dx.kc * Math.max(1, slices);
+  const lines = Math.ceil(slice / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const { logits_kc, logits_mc: mc, logits_nc: nc } = values;
-  const pairs = takesPairs(call, isa);
-  const logits = tilesOf({ m: rows, n: V, k: D, pairs }, { ...values, kc: logits_kc, mc, nc }, isa);
-  const dx = tilesOf({ m: rows, n: D, k: V, pairs }, values, isa);
-  const trained = operandOf(call, "dweight") === undefined
-    ? {}
-    : { dweight: tilesOf({ m: V, n: D, k: rows }, values, isa) };
-  const packed = Math.max(logits.scratch, dx.scratch, trained.dweight?.scratch ?? 0);
+  const logits = tilesOf(
+    { m: rows, n: slice, k: D, pairs },
+    { ...values, kc: logits_kc, mc, nc },
+    isa,
+  );
+  const packed = Math.max(logits.scratch, dx.scratch);
   return {
-    rows,
-    stride,
-    logits,
-    dx,
-    ...trained,
-    packed,
+    ...{ rows, slice, stride, logits, dx, packed },
     perThread: packed + roundUp(4 * T, 64),
-    shared: roundUp(4 * rows * D, 64) + 4 * rows * stride,
+    shared: roundUp(4 * rows * D, 64) + roundUp(4 * rows * stride, 64) + 4 * KNOWN * rows,
   };
 }
 
-/** The products of a chunk of rows, for all chunks. */
+/** The two products, for all rows. */
 function predict(
   call: KernelCall,
   values: Tunables,
   { isa, machine }: { readonly isa: Isa; readonly machine: Machine },
 ): number {
   const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
-  const { rows, logits, dx, dweight } = layoutOf(call, values, isa);
-  const bytes = operandBytes(call) * rows / T + 2 * 4 * rows * V;
-  const at = { isa, machine, bytes };
+  const { rows, logits, dx } = layoutOf(call, values, isa);
+  const at = { isa, machine, bytes: operandBytes(call) * rows / T };
   const pairs = takesPairs(call, isa);
-  const chunk = predictSteps({ m: rows, n: V, k: D, pairs }, logits, at) +
-    predictSteps({ m: rows, n: D, k: V, pairs }, dx, at) +
-    (dweight === undefined ? 0 : predictSteps({ m: V, n: D, k: rows }, dweight, at));
-  return Math.ceil(T / rows) * chunk;
+  const pass = predictSteps({ m: rows, n: V, k: D, pairs }, logits, at) +
+    predictSteps({ m: rows, n: D, k: V, pairs }, dx, at);
+  return Math.ceil(T / rows) * pass;
 }
 
-function traffic(call: KernelCall): { flops: number; bytes: number } {
-  const T = dimOf(call, "T");
-  const V = dimOf(call, "V");
-  const products = operandOf(call, "dweight") === undefined ? 2 : 3;
-  return {
-    flops: products * 2 * T * dimOf(call, "D") * V,
-    bytes: operandBytes(call) + products * 2 * 4 * T * V,
-  };
+/** Each pass over the vocabulary reads W for the logits; for dx it is still in the caches. */
+function traffic(call: KernelCall, { rows }: Tunables): { flops: number; bytes: number } {
+  const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
+  const again = Math.ceil(T / Number(rows)) - 1;
+  const weight = bytesOf(must(operandOf(call, "weight"), "weight"));
+  return { flops: 2 * 2 * T * D * V, bytes: operandBytes(call) + again * weight };
 }
