@@ -37,7 +37,7 @@ const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
  * of lm_head's gradient and 3e-4 of that of v_proj in the last layer. Against float64 `head` holds that gradient more closely.
  */
 const LIMITS = {
-  f32: { losses: 5e-5, norms: 1e-4, gradients: 1e-3, head: 2e-5, logits: 1e-5, final: 4e-3 },
+  f32: { losses: 5e-5, norms: 1e-4, gradients: 1e-3, head: 2e-5, logits: 1e-5, final: 2e-2 },
   bf16: { losses: 1e-2, norms: 3e-2, gradients: 8e-2, head: 1e-2, logits: 1.5e-2, final: 1.6e-1 },
 } as const;
 
