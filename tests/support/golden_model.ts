@@ -22,7 +22,7 @@ export const GOLDEN_METHODS = ["paca_delta", "paca_weight", "full"] as const;
 /** One of them. */
 export type GoldenMethod = typeof GOLDEN_METHODS[number];
 /** Families copied into tests/golden. */
-export const GOLDEN_FAMILIES = ["llama_tied", "llama3_rope"] as const;
+export const GOLDEN_FAMILIES = ["llama_tied", "llama3_rope", "qwen2"] as const;
 
 interface Run {
   readonly losses: readonly number[];
