@@ -1,6 +1,6 @@
 """Fine-tunes a llama with PyTorch's PaCA on the batches, columns and rates of an exchange file; prints losses as one JSON line.
 
-usage: learning.py MODEL_DIR EXCHANGE.safetensors     written by learning.ts
+usage: learning.py MODEL_DIR EXCHANGE.safetensors [--so-far]     written by learning.ts; --so-far prints what is kept, and trains nothing
 
 Beside the exchange file it keeps its state every few steps, and goes on from there when it is started again.
 """
@@ -11,7 +11,12 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 from step_time import PacaLinear
 
-folder, exchange = sys.argv[1:]
+folder, exchange, *so_far = sys.argv[1:]
+state = exchange + ".state"
+if so_far == ["--so-far"]:
+    kept = torch.load(state, weights_only=True)
+    print(json.dumps({name: kept[name] for name in ("train", "validation", "seconds")}))
+    sys.exit()
 with safe_open(exchange, "pt") as file:
     given = {name: file.get_tensor(name).long() for name in file.keys()}
     about = file.metadata()
@@ -57,7 +62,6 @@ def validate():
 
 
 train, validation, seconds = [], [], 0.0
-state = exchange + ".state"
 
 
 def keep():
