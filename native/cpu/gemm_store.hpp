@@ -58,23 +58,7 @@ struct AddScaled {
   }
 };
 
-/// C[rows[m],n] = sum: rows scattered into a larger matrix. C is float32.
-template <std::int64_t N>
-struct StoreScattered {
-  float* to;
-  const std::int32_t* rows;
-  const float* address(const Place& at) const { return to + rows[at.row] * N + at.column; }
-  void whole(const Place& at, Vec sum) const {
-    float* const c = to + rows[at.row] * N + at.column;
-    store(c, at.first ? sum : sum + load(c));
-  }
-  void part(const Place& at, Vec sum, int n) const {
-    float* const c = to + rows[at.row] * N + at.column;
-    store_partial(c, at.first ? sum : sum + load_partial(c, n), n);
-  }
-};
-
-/// C[rows[m],n] += sum. C is float32.
+/// C[rows[m],n] += sum: rows scattered into a larger matrix. C is float32.
 template <std::int64_t N>
 struct AddScattered {
   float* to;

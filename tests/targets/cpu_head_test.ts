@@ -1,5 +1,6 @@
 /**
- * lm_head_loss of a frozen W in several slices of the vocabulary, by threads alone and together; and of tokens that the model is sure of.
+ * lm_head_loss of a frozen W in several slices of the vocabulary, by threads alone and together; and of either W for tokens that the
+ * model is sure of.
  * @module
  */
 import assert from "node:assert/strict";
@@ -59,17 +60,20 @@ for (const { isa, label } of HERE_BF16) {
   });
 }
 
-Deno.test("lm_head_loss: the gradient of a token that the model is sure of keeps its digits", async () => {
-  const extents = { T: 6, D: 40, V: 147 };
-  const c = makeCase({ op: "lm_head_loss", extents }, 6);
-  const { x, weight, target } = c.inputs;
-  for (let t = 0; t < extents.T; t++) {
-    target[t] = 20 * t;
-    // The target's logit is about 20, those of the others near 0: its probability is 1 but for 1e-7.
-    for (let d = 0; d < extents.D; d++) {
-      x[t * extents.D + d] = Math.fround(1.5 * weight[target[t] * extents.D + d]);
+for (const outputs of [[], ["dweight"]]) {
+  const what = outputs.length === 0 ? "frozen" : "trained";
+  Deno.test(`lm_head_loss, W ${what}: the gradient of a token that the model is sure of keeps its digits`, async () => {
+    const extents = { T: 6, D: 40, V: 147 };
+    const c = makeCase({ op: "lm_head_loss", extents, outputs }, 6);
+    const { x, weight, target } = c.inputs;
+    for (let t = 0; t < extents.T; t++) {
+      target[t] = 20 * t;
+      // The target's logit is about 20, those of the others near 0: its probability is 1 but for 1e-7.
+      for (let d = 0; d < extents.D; d++) {
+        x[t * extents.D + d] = Math.fround(1.5 * weight[target[t] * extents.D + d]);
+      }
     }
-  }
-  const isa = cpuTarget(HERE[0]).isa;
-  await run(c, { isa, threads: 2, storage: "f32" });
-});
+    const isa = cpuTarget(HERE[0]).isa;
+    await run(c, { isa, threads: 2, storage: "f32" });
+  });
+}

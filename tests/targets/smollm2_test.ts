@@ -10,6 +10,7 @@ import type { Graph, Tensor } from "../../src/graph/graph.ts";
 import { lmHeadLoss } from "../../src/ops/lm_head.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
 import { resolve } from "../../src/passes/resolve.ts";
+import { ISAS } from "../../src/targets/cpu/isas.ts";
 import type { Engine } from "../../src/train/engine.ts";
 import { relativeError } from "../support/compare.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
@@ -29,6 +30,9 @@ const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
   }
 });
 
+/** W is bf16 already; x and dz are rounded to it where pairs are multiplied. */
+const HEAD_BF16 = ISAS[HERE[0]].bf16Dot ? 1e-2 : 2e-5;
+
 /**
  * Allowed relative errors by storage type: about three to five times what AVX2 gives in float32, one and a half times in bf16, and
  * within what was asked for (losses to 1e-3 and 1e-2). `final` is D after AdamW, whose first steps magnify small gradients' errors.
@@ -38,7 +42,14 @@ const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
  */
 const LIMITS = {
   f32: { losses: 5e-5, norms: 1e-4, gradients: 1e-3, head: 2e-5, logits: 1e-5, final: 2e-2 },
-  bf16: { losses: 1e-2, norms: 3e-2, gradients: 8e-2, head: 1e-2, logits: 1.5e-2, final: 1.6e-1 },
+  bf16: {
+    losses: 1e-2,
+    norms: 3e-2,
+    gradients: 8e-2,
+    head: HEAD_BF16,
+    logits: 1.5e-2,
+    final: 1.6e-1,
+  },
 } as const;
 
 function specOf(storage: "f32" | "bf16"): FineTuneSpec {

@@ -3,21 +3,19 @@
  * never leave the caches and W is packed once for all of those rows.
  * @module
  */
+import { must } from "../../../errors.ts";
+import { bytesOf } from "../../../graph/graph.ts";
+import { costText, operandOf } from "../../calls.ts";
+import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import {
   defaultTiles,
   dimOf,
   operandBytes,
   takesPairs,
   TILE_TUNABLES,
-  type Tiles,
   tilesFit,
-  tilesOf,
 } from "../gemm_tiles.ts";
-import { must } from "../../../errors.ts";
-import { bytesOf } from "../../../graph/graph.ts";
-import { costText, operandOf, roundUp } from "../../calls.ts";
-import { predictSteps } from "../product_kernel.ts";
-import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
+import { dxTiles, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = (softmax - onehot) W loss_scale. */
 export const lmHeadLoss: Kernel = {
@@ -54,80 +52,42 @@ export const lmHeadLoss: Kernel = {
   }),
   legal: tilesFit,
   traffic,
-  predict,
+  predict(call, values, on) {
+    const layout = headLayout(call, values, { isa: on.isa, wide: sliceOf(call, values, on.isa) });
+    const chunks = Math.ceil(dimOf(call, "T") / layout.rows);
+    return chunks * headSeconds(call, layout, { ...on, bytes: operandBytes(call) / chunks });
+  },
   workspace(call, values, isa) {
-    const layout = layoutOf(call, values, isa);
-    return { perThread: layout.perThread, shared: layout.shared };
+    const wide = sliceOf(call, values, isa);
+    const { rows, perThread, shared } = headLayout(call, values, { isa, wide });
+    return { perThread, shared: shared + 4 * KNOWN * rows };
   },
   context(call, values, isa) {
     const { flops, bytes } = traffic(call, values);
-    const layout = layoutOf(call, values, isa);
-    const pairs = takesPairs(call, isa);
-    return { ...layout, few: Number(values.few), pairs, cost: costText(flops, bytes) };
+    const slice = sliceOf(call, values, isa);
+    return {
+      ...headLayout(call, values, { isa, wide: slice }),
+      ...{ slice, few: Number(values.few) },
+      pairs: takesPairs(call, isa),
+      cost: costText(flops, bytes),
+    };
   },
 };
 
-/** What the template is told. */
-interface Layout {
-  readonly rows: number;
-  /** Values of the vocabulary that are taken at a time: whole slices of the k of dx. */
-  readonly slice: number;
-  /** Floats from one row of logits to the next: an odd number of cache lines, so that rows spread over the sets of a cache. */
-  readonly stride: number;
-  readonly logits: Tiles;
-  readonly dx: Tiles;
-  /** Bytes of a thread's packed operands, in front of its list of rows. */
-  readonly packed: number;
-  readonly perThread: number;
-  readonly shared: number;
-}
-
-/** Floats that are known of a row's logits: the largest, the sum, the target's. */
+/** Floats that are known of a row's logits (LogitRow of native/cpu/softmax.hpp). */
 const KNOWN = 3;
 
-function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
-  const T = dimOf(call, "T");
-  const D = dimOf(call, "D");
-  const rows = Math.min(T, Number(values.rows));
-  const pairs = takesPairs(call, isa);
-  const dx = tilesOf({ m: rows, n: D, k: dimOf(call, "V"), pairs }, values, isa);
-  const slices = Math.floor(1024 * Number(values.logits_kib) / (4 * rows * dx.kc));
-  const slice = dx.kc * Math.max(1, slices);
-  const lines = Math.ceil(slice / 16);
-  const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
-  const { logits_kc, logits_mc: mc, logits_nc: nc } = values;
-  const logits = tilesOf(
-    { m: rows, n: slice, k: D, pairs },
-    { ...values, kc: logits_kc, mc, nc },
-    isa,
-  );
-  const packed = Math.max(logits.scratch, dx.scratch);
-  return {
-    ...{ rows, slice, stride, logits, dx, packed },
-    perThread: packed + roundUp(4 * T, 64),
-    shared: roundUp(4 * rows * D, 64) + roundUp(4 * rows * stride, 64) + 4 * KNOWN * rows,
-  };
-}
-
-/** The two products, for all rows. */
-function predict(
-  call: KernelCall,
-  values: Tunables,
-  { isa, machine }: { readonly isa: Isa; readonly machine: Machine },
-): number {
-  const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
-  const { rows, logits, dx } = layoutOf(call, values, isa);
-  const at = { isa, machine, bytes: operandBytes(call) * rows / T };
-  const pairs = takesPairs(call, isa);
-  const pass = predictSteps({ m: rows, n: V, k: D, pairs }, logits, at) +
-    predictSteps({ m: rows, n: D, k: V, pairs }, dx, at);
-  return Math.ceil(T / rows) * pass;
+/** Values of the vocabulary that are taken at a time: whole slices of the k of dx. */
+function sliceOf(call: KernelCall, values: Tunables, isa: Isa): number {
+  const { kc } = dxTiles(call, values, isa);
+  const slices = Math.floor(1024 * Number(values.logits_kib) / (4 * rowsOf(call, values) * kc));
+  return kc * Math.max(1, slices);
 }
 
 /** Each pass over the vocabulary reads W for the logits; for dx it is still in the caches. */
-function traffic(call: KernelCall, { rows }: Tunables): { flops: number; bytes: number } {
+function traffic(call: KernelCall, values: Tunables): { flops: number; bytes: number } {
   const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
-  const again = Math.ceil(T / Number(rows)) - 1;
+  const again = Math.ceil(T / rowsOf(call, values)) - 1;
   const weight = bytesOf(must(operandOf(call, "weight"), "weight"));
   return { flops: 2 * 2 * T * D * V, bytes: operandBytes(call) + again * weight };
 }

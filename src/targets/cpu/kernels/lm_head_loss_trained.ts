@@ -3,6 +3,8 @@
  * tensor exists. W's own gradient takes finished probabilities, so all logits of a chunk are there at once.
  * @module
  */
+import { costText } from "../../calls.ts";
+import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import {
   defaultTiles,
   dimOf,
@@ -13,9 +15,8 @@ import {
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
-import { costText, roundUp } from "../../calls.ts";
+import { type HeadLayout, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
 import { predictSteps } from "../product_kernel.ts";
-import type { Isa, Kernel, KernelCall, Machine, Tunables } from "../../target.ts";
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
 export const lmHeadLossTrained: Kernel = {
@@ -52,80 +53,37 @@ export const lmHeadLossTrained: Kernel = {
   }),
   legal: tilesFit,
   traffic,
-  predict,
+  predict(call, values, on) {
+    const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
+    const layout = layoutOf(call, values, on.isa);
+    const { rows, dweight } = layout;
+    const at = { ...on, bytes: operandBytes(call) * rows / T + 2 * 4 * rows * V };
+    const chunk = headSeconds(call, layout, at) +
+      predictSteps({ m: V, n: D, k: rows }, dweight, at);
+    return Math.ceil(T / rows) * chunk;
+  },
   workspace(call, values, isa) {
-    const layout = layoutOf(call, values, isa);
-    return { perThread: layout.perThread, shared: layout.shared };
+    const { perThread, shared } = layoutOf(call, values, isa);
+    return { perThread, shared };
   },
   context(call, values, isa) {
     const { flops, bytes } = traffic(call);
-    const layout = layoutOf(call, values, isa);
     const pairs = takesPairs(call, isa);
-    return { ...layout, pairs, cost: costText(flops, bytes) };
+    return { ...layoutOf(call, values, isa), pairs, cost: costText(flops, bytes) };
   },
 };
 
-/** What the template is told. */
-interface Layout {
-  readonly rows: number;
-  /** Floats from one row of logits to the next: an odd number of cache lines, so that rows spread over the sets of a cache. */
-  readonly stride: number;
-  readonly logits: Tiles;
-  readonly dx: Tiles;
-  readonly dweight: Tiles;
-  /** Bytes of a thread's packed operands, in front of its list of rows. */
-  readonly packed: number;
-  readonly perThread: number;
-  readonly shared: number;
-}
-
-function layoutOf(call: KernelCall, values: Tunables, isa: Isa): Layout {
-  const T = dimOf(call, "T");
-  const D = dimOf(call, "D");
-  const V = dimOf(call, "V");
-  const rows = Math.min(T, Number(values.rows));
-  const lines = Math.ceil(V / 16);
-  const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
-  const { logits_kc, logits_mc: mc, logits_nc: nc } = values;
-  const pairs = takesPairs(call, isa);
-  const logits = tilesOf({ m: rows, n: V, k: D, pairs }, { ...values, kc: logits_kc, mc, nc }, isa);
-  const dx = tilesOf({ m: rows, n: D, k: V, pairs }, values, isa);
-  const dweight = tilesOf({ m: V, n: D, k: rows }, values, isa);
-  const packed = Math.max(logits.scratch, dx.scratch, dweight.scratch);
-  return {
-    rows,
-    stride,
-    logits,
-    dx,
-    dweight,
-    packed,
-    perThread: packed + roundUp(4 * T, 64),
-    shared: roundUp(4 * rows * D, 64) + 4 * rows * stride,
-  };
-}
-
-/** The products of a chunk of rows, for all chunks. */
-function predict(
+function layoutOf(
   call: KernelCall,
   values: Tunables,
-  { isa, machine }: { readonly isa: Isa; readonly machine: Machine },
-): number {
-  const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
-  const { rows, logits, dx, dweight } = layoutOf(call, values, isa);
-  const bytes = operandBytes(call) * rows / T + 2 * 4 * rows * V;
-  const at = { isa, machine, bytes };
-  const pairs = takesPairs(call, isa);
-  const chunk = predictSteps({ m: rows, n: V, k: D, pairs }, logits, at) +
-    predictSteps({ m: rows, n: D, k: V, pairs }, dx, at) +
-    predictSteps({ m: V, n: D, k: rows }, dweight, at);
-  return Math.ceil(T / rows) * chunk;
+  isa: Isa,
+): HeadLayout & { readonly dweight: Tiles } {
+  const [D, V] = ["D", "V"].map((name) => dimOf(call, name));
+  const dweight = tilesOf({ m: V, n: D, k: rowsOf(call, values) }, values, isa);
+  return { ...headLayout(call, values, { isa, wide: V, others: dweight.scratch }), dweight };
 }
 
 function traffic(call: KernelCall): { flops: number; bytes: number } {
-  const T = dimOf(call, "T");
-  const V = dimOf(call, "V");
-  return {
-    flops: 3 * 2 * T * dimOf(call, "D") * V,
-    bytes: operandBytes(call) + 3 * 2 * 4 * T * V,
-  };
+  const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
+  return { flops: 3 * 2 * T * D * V, bytes: operandBytes(call) + 3 * 2 * 4 * T * V };
 }
