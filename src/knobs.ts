@@ -96,8 +96,9 @@ export const FLAGS = {
   },
   packing: {
     flags: "--packing <how>",
-    choices: ["best-fit", "sequential", "padded"],
-    meaning: "How documents share rows (default: best-fit; padded: one a row)",
+    choices: ["best-fit", "sequential", "buckets", "padded"],
+    meaning:
+      "How documents share rows (default: best-fit; buckets: each padded to a half, a quarter, … of a row; padded: one a row)",
   },
   validation: {
     flags: "--validation <share|path>",

@@ -71,12 +71,12 @@ export function pack(documents: readonly Document[], options: PackOptions): Pack
   const tally = new Tally(seqLen);
   const kept = documents.filter((document) => tally.add(document));
   const lengths = Int32Array.from(kept, ({ ids }) => Math.min(ids.length, seqLen));
-  const { begins, documents: order } = layOut(lengths, { seqLen, strategy });
+  const { begins, documents: order, places } = layOut(lengths, { seqLen, strategy });
   const rows = begins.length - 1;
   const arrays = emptyRows(rows * seqLen, padId);
   for (let row = 0; row < rows; row++) {
     const members = Array.from(order.subarray(begins[row], begins[row + 1]), (i) => kept[i]);
-    writeRow(arrays, members, { row, seqLen });
+    writeRow(arrays, members, { row, seqLen, place: places[row] });
   }
   return { seqLen, rows, ...arrays, stats: tally.stats(rows) };
 }
@@ -152,15 +152,19 @@ export function emptyRows(size: number, padId: number): RowArrays {
 }
 
 /**
- * Writes documents into a row, one behind the other.
+ * Writes documents into a row, each at a place of its own or one behind the other.
  * @param arrays Rows of padding
  * @param documents What goes into the row; each is cut to seqLen
- * @param options Which row, and its tokens
+ * @param options Which row, its tokens, and the tokens of a place where places are equal
  */
 export function writeRow(
   { inputIds, labels, segmentIds }: RowArrays,
   documents: readonly Document[],
-  { row, seqLen }: { readonly row: number; readonly seqLen: number },
+  { row, seqLen, place = 0 }: {
+    readonly row: number;
+    readonly seqLen: number;
+    readonly place?: number;
+  },
 ): void {
   let at = row * seqLen;
   documents.forEach(({ ids, supervised }, segment) => {
@@ -168,6 +172,6 @@ export function writeRow(
     inputIds.set(ids.subarray(0, length), at);
     segmentIds.fill(segment, at, at + length);
     for (let t = 1; t < length; t++) if (supervised[t] === 1) labels[at + t] = ids[t];
-    at += length;
+    at += Math.max(length, place);
   });
 }

@@ -90,7 +90,8 @@ export class TokenRows {
     rows.forEach((row, i) => {
       const documents = row < 0 ? [] : this.documentsOf(row);
       const read = documents.map((document) => this.#store.read(document, seqLen));
-      writeRow(arrays, read, { row: i, seqLen });
+      const place = row < 0 ? 0 : this.#layout.places[row];
+      writeRow(arrays, read, { row: i, seqLen, place });
     });
     return arrays;
   }
@@ -135,19 +136,24 @@ function keptOf(
 function layoutOf(store: TokenStore, group: Int32Array, options: TokenRowsOptions): Layout {
   const { seqLen } = options;
   const lengths = group.map((document) => Math.min(store.lengthOf(document), seqLen));
-  const { begins, documents } = layOut(lengths, options);
-  return { begins, documents: documents.map((i) => group[i]) };
+  const { begins, documents, places } = layOut(lengths, options);
+  return { begins, documents: documents.map((i) => group[i]), places };
 }
 
 function joinLayouts(layouts: readonly Layout[]): Layout {
   if (layouts.length === 1) return layouts[0];
-  const begins = [0], documents: number[] = [];
+  const begins = [0], documents: number[] = [], places: number[] = [];
   for (const layout of layouts) {
     const offset = documents.length;
     for (const begin of layout.begins.subarray(1)) begins.push(offset + begin);
     for (const document of layout.documents) documents.push(document);
+    for (const place of layout.places) places.push(place);
   }
-  return { begins: Int32Array.from(begins), documents: Int32Array.from(documents) };
+  return {
+    begins: Int32Array.from(begins),
+    documents: Int32Array.from(documents),
+    places: Int32Array.from(places),
+  };
 }
 
 /**

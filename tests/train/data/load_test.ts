@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { requireSameData } from "../../../src/train/data/identity.ts";
 import { parseInput, parseMap } from "../../../src/train/data/inputs.ts";
+import { PACK_STRATEGIES } from "../../../src/train/data/layout.ts";
 import { loadData } from "../../../src/train/data/load.ts";
 import { RowOrder, rowsOfEpoch, takeRows } from "../../../src/train/data/order.ts";
 import { pack } from "../../../src/train/data/pack.ts";
@@ -34,9 +35,12 @@ Deno.test("rows from the cache, from a file just written and from memory are the
   deepEqual(reopened.files, inMemory.files);
   // And they are what pack() makes of the same documents.
   const documents = Array.from({ length: 40 }, (_, i) => inMemory.store.read(i));
-  const packed = pack(documents, { seqLen: 32, padId: tokenizer.padId ?? 0 });
-  deepEqual(all(inMemory), takeRows(packed, [...Array(packed.rows).keys()]));
-  deepEqual(inMemory.train.stats, packed.stats);
+  for (const strategy of PACK_STRATEGIES) {
+    const loaded = await loadData(file, { ...options, strategy });
+    const packed = pack(documents, { seqLen: 32, strategy, padId: tokenizer.padId ?? 0 });
+    deepEqual(all(loaded), takeRows(packed, [...Array(packed.rows).keys()]));
+    deepEqual(loaded.train.stats, packed.stats);
+  }
 });
 
 Deno.test("a damaged cache is made again; another option has another file", async () => {

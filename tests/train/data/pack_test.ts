@@ -33,9 +33,9 @@ function stretches({ rows, seqLen, segmentIds, inputIds, labels }: PackedData) {
   return found;
 }
 
-for (const strategy of ["best-fit", "sequential"] as const) {
+for (const strategy of ["best-fit", "sequential", "buckets"] as const) {
   Deno.test(`pack() keeps every trainable document whole, once, apart, with its mask (${strategy})`, () => {
-    fc.assert(fc.property(documents, fc.integer({ min: 2, max: 20 }), (given, seqLen) => {
+    fc.assert(fc.property(documents, fc.integer({ min: 2, max: 48 }), (given, seqLen) => {
       const kept = given.filter((d) => trainable(d, seqLen));
       fc.pre(kept.length > 0);
       const packed = pack(given, { seqLen, strategy, padId: 7 });
@@ -75,6 +75,37 @@ Deno.test("pack() finds the perfect fit", () => {
     supervised: new Uint8Array(length).fill(1),
   });
   equal(pack([7, 3, 5, 5, 6, 4].map(document), { seqLen: 10 }).stats.efficiency, 1);
+});
+
+Deno.test("pack() in buckets pads a document to the smallest half, quarter, … of a row that holds it", () => {
+  const document = (length: number): Document => ({
+    ids: new Int32Array(length).fill(length),
+    supervised: new Uint8Array(length).fill(1),
+  });
+  const lengths = [64, 5, 33, 17, 16, 32, 2, 70];
+  const { rows, inputIds, segmentIds, stats } = pack(lengths.map(document), {
+    seqLen: 64,
+    strategy: "buckets",
+  });
+  const placed = Array.from({ length: rows }, (_, row) => {
+    const begins = [...segmentIds.subarray(row * 64, (row + 1) * 64).entries()]
+      .filter(([t, segment]) =>
+        segment >= 0 && (t === 0 || segmentIds[row * 64 + t - 1] !== segment)
+      )
+      .map(([t]) => t);
+    return begins.map((t) => [t, inputIds[row * 64 + t]]);
+  });
+  deepEqual(placed, [
+    [[0, 64]],
+    [[0, 33]],
+    [[0, 70]],
+    [[0, 17], [32, 32]],
+    [[0, 5], [16, 16], [32, 2]],
+  ]);
+  deepEqual([stats.truncated, stats.efficiency], [
+    1,
+    (64 + 33 + 64 + 17 + 32 + 5 + 16 + 2) / (5 * 64),
+  ]);
 });
 
 Deno.test("pack() refuses data with nothing to learn", () => {
