@@ -53,17 +53,7 @@ export function supervise(given: Conversation, options: SuperviseOptions): Docum
   const answers = (trainOn === "last" ? turns.slice(-1) : turns)
     .map((i) => answerAt(i, conversation, { tokenizer, whole }));
   const document = markWhole(ids, { whole, answers, tokenizer }) ??
-    joinPieces(cut(whole, answers, tokenizer));
-  const [cutText, wholeText] = [tokenizer.decode(document.ids), tokenizer.decode(ids)];
-  if (cutText !== wholeText) {
-    const [one, other] = aroundDifference(cutText, wholeText);
-    throw new PacacError(
-      "data-invalid",
-      `Cannot mask the answers: tokens cross their borders, cut there they are ${one}, ` +
-        `whole ${other}`,
-      { place, remedy: "remove spaces at the beginning and the end of the answers" },
-    );
-  }
+    cutApart(ids, { whole, answers, tokenizer, place });
   dropTrailingSpace(document, tokenizer);
   return document;
 }
@@ -146,6 +136,24 @@ function markWhole(
 
 function begins(ids: Int32Array, prefix: Int32Array): boolean {
   return prefix.length <= ids.length && prefix.every((id, i) => ids[i] === id);
+}
+
+/** Tokens of the text in pieces cut at the answers; they must still be the text's. */
+function cutApart(
+  ids: Int32Array,
+  given: { whole: string; answers: readonly Answer[]; tokenizer: Tokenizer; place: Place },
+): Document {
+  const { whole, answers, tokenizer, place } = given;
+  const document = joinPieces(cut(whole, answers, tokenizer));
+  const [cutText, wholeText] = [tokenizer.decode(document.ids), tokenizer.decode(ids)];
+  if (cutText === wholeText) return document;
+  const [one, other] = aroundDifference(cutText, wholeText);
+  throw new PacacError(
+    "data-invalid",
+    `Cannot mask the answers: tokens cross their borders, cut there they are ${one}, ` +
+      `whole ${other}`,
+    { place, remedy: "remove spaces at the beginning and the end of the answers" },
+  );
 }
 
 function cut(whole: string, answers: readonly Answer[], tokenizer: Tokenizer): Piece[] {
