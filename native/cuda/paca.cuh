@@ -114,6 +114,26 @@ __device__ inline void gather(char* tile, const char* stage, const std::int32_t*
   }
 }
 
+/// sums += [A | A_p] [B | more]ᵀ over `depth` and `columns` more of K, for the tile at (row, column): A_p has those columns of A that
+/// `index` [columns], in shared memory, names, picked out of A's slices as they pass; value(n, j) gives four neighbours of more's row n.
+/// Gives the tile of A_p, which lies behind kProductBytes of `shared`; more's tile is behind it.
+template <class T, int columns, class A, class B, class Value>
+__device__ inline char* multiply_extended(Sums<T>& sums, const A& a, const B& b, int row, int column, int depth, char* shared,
+                                          const std::int32_t* index, const Value& value) {
+  using More = Strided<T::BM, kExtended<columns>>;  // A_p, transposed
+  using Weight = Contiguous<T::BN, kExtended<columns>>;
+  char* const a_more = shared + kProductBytes<T, A, B>;
+  char* const b_more = a_more + More::kBytes;
+  fill_columns<T::BN, columns, T::kThreads>(b_more, value);
+  clear_rest<T::BM, columns, T::kThreads>(a_more);
+  __syncthreads();  // the index too is there for all
+  multiply<T>(sums, a, b, row, column, 0, depth, shared, [&](char* slice, int k) {
+    gather<T::BM, T::BK, columns, T::kThreads>(a_more, slice, index, k);
+  });
+  multiply_stage<T, More, Weight, kExtendedDepth<columns>>(sums, shared_address(a_more), shared_address(b_more));
+  return a_more;
+}
+
 /// Writes the columns `from` … of the tile's rows below `last` to x_p [T, rank]: 16 bytes at a time, whole sectors by neighbouring lanes.
 template <int SIDE, int rank, int threads, int from = 0>
 __device__ inline void store_gathered(bf16* x_p, char* tile, int first, int last) {

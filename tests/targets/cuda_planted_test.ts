@@ -101,7 +101,7 @@ const PLANTS: readonly Plant[] = [
   {
     fault: "PaCA: the rest of x_p's tile is not cleared",
     draft: "paca",
-    text: "clear_rest<Tile::BM, kRank, Tile::kThreads>(x_more);",
+    text: "clear_rest<T::BM, columns, T::kThreads>(a_more);",
     by: "",
     finding: /uninitialised: [^]*ldmatrix/,
   },

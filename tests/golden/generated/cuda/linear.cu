@@ -23,41 +23,28 @@ using Tile = Tiling</*BM*/ 32, /*BN*/ 64, /*BK*/ 64, /*stages*/ 3, /*warps*/ 1, 
 constexpr int kResident = 3;  // blocks an SM, which bounds registers
 using Rows = Contiguous<Tile::BM, Tile::BK>;
 using Weight = Contiguous<Tile::BN, Tile::BK>;
-constexpr int kBehind =
-    kProductBytes<Tile, Rows, Weight>;  // where the tile of x_p lies in shared memory
 constexpr int kRank = 8;
 constexpr float kScale = 2.0f;
-using RowsMore = Strided<Tile::BM, kExtended<kRank>>;       // x_p, transposed, behind the stages
-using WeightMore = Contiguous<Tile::BN, kExtended<kRank>>;  // scale delta, behind it
 
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(Tile::kThreads, kResident)
-    linear_T64_K64_O64_R8_422fe399(const bf16* x, const bf16* weight, const float* delta,
+    linear_T64_K64_O64_R8_d539c7e3(const bf16* x, const bf16* weight, const float* delta,
                                    const std::int32_t* index, bf16* y, bf16* x_p,
                                    const bf16* residual) {
   extern __shared__ __align__(128) char shared[];
   __shared__ std::int32_t own_index[kRank];
   const int column = blockIdx.x * Tile::BN, row = blockIdx.y * Tile::BM;
-  char* const x_more = shared + kBehind;
-  char* const w_more = x_more + RowsMore::kBytes;
-  for (int j = threadIdx.x; j < kRank; j += Tile::kThreads) own_index[j] = index[j];
-  fill_columns<Tile::BN, kRank, Tile::kThreads>(w_more, [&](int n, int j) {
-    return scaled_delta<kRank>(delta, column + n, kOut, j, kScale);
-  });
-  clear_rest<Tile::BM, kRank, Tile::kThreads>(x_more);
-  __syncthreads();
 
   Sums<Tile> sums;
   clear<Tile>(sums);
-  multiply<Tile>(sums, Rows{x, kIn, kTokens, kIn}, Weight{weight, kIn, kOut, kIn}, row, column, 0,
-                 kIn, shared, [&]([[maybe_unused]] char* stage, [[maybe_unused]] int depth) {
-                   gather<Tile::BM, Tile::BK, kRank, Tile::kThreads>(x_more, stage, own_index,
-                                                                     depth);
-                 });
-  multiply_stage<Tile, RowsMore, WeightMore, kExtendedDepth<kRank>>(sums, shared_address(x_more),
-                                                                    shared_address(w_more));
-  if (blockIdx.x == 0) store_gathered<Tile::BM, kRank, Tile::kThreads>(x_p, x_more, row, kTokens);
+  const Rows rows{x, kIn, kTokens, kIn};
+  const Weight weight_rows{weight, kIn, kOut, kIn};
+  for (int j = threadIdx.x; j < kRank; j += Tile::kThreads) own_index[j] = index[j];
+  char* const picked = multiply_extended<Tile, kRank>(
+      sums, rows, weight_rows, row, column, kIn, shared, own_index,
+      [&](int n, int j) { return scaled_delta<kRank>(delta, column + n, kOut, j, kScale); });
+  if (blockIdx.x == 0) store_gathered<Tile::BM, kRank, Tile::kThreads>(x_p, picked, row, kTokens);
 
   // The tile leaves through shared memory, where the stages were.
   stage_tile<Tile>(sums, shared, [&]([[maybe_unused]] int t, [[maybe_unused]] int o, float2 pair) {

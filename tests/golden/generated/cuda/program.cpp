@@ -11,10 +11,10 @@ extern "C" {
 void documents_T64_fe190a66();
 void embed_T64_V64_D64_6863d624();
 void rms_norm_T64_D64_e3f22057();
-void linear_group_T64_K64_O64_R8_23e6dbae();
+void linear_group_T64_K64_O64_R8_7efd06d6();
 void attention_T64_Q64_K64_H2_f5a49874();
-void linear_T64_K64_O64_R8_422fe399();
-void linear_group_T64_K64_O64_R8_75af30de();
+void linear_T64_K64_O64_R8_d539c7e3();
+void linear_group_T64_K64_O64_R8_d4eb088d();
 void lm_head_loss_T64_D64_V64_b8c6fe11_list();
 void lm_head_loss_T64_D64_V64_b8c6fe11_rest();
 void lm_head_loss_T64_D64_V64_b8c6fe11_logits();
@@ -58,17 +58,17 @@ constexpr Launch embed_T64_V64_D64_6863d624[] = {
 constexpr Launch rms_norm_T64_D64_e3f22057[] = {
     {&pacac::rms_norm_T64_D64_e3f22057, {16, 1, 1}, 128, 0},
 };
-constexpr Launch linear_group_T64_K64_O64_R8_23e6dbae[] = {
-    {&pacac::linear_group_T64_K64_O64_R8_23e6dbae, {3, 2, 1}, 128, 43008},
+constexpr Launch linear_group_T64_K64_O64_R8_7efd06d6[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_7efd06d6, {3, 2, 1}, 128, 43008},
 };
 constexpr Launch attention_T64_Q64_K64_H2_f5a49874[] = {
     {&pacac::attention_T64_Q64_K64_H2_f5a49874, {1, 2, 2}, 128, 20480},
 };
-constexpr Launch linear_T64_K64_O64_R8_422fe399[] = {
-    {&pacac::linear_T64_K64_O64_R8_422fe399, {1, 2, 1}, 128, 43008},
+constexpr Launch linear_T64_K64_O64_R8_d539c7e3[] = {
+    {&pacac::linear_T64_K64_O64_R8_d539c7e3, {1, 2, 1}, 128, 43008},
 };
-constexpr Launch linear_group_T64_K64_O64_R8_75af30de[] = {
-    {&pacac::linear_group_T64_K64_O64_R8_75af30de, {2, 2, 1}, 128, 43008},
+constexpr Launch linear_group_T64_K64_O64_R8_d4eb088d[] = {
+    {&pacac::linear_group_T64_K64_O64_R8_d4eb088d, {2, 2, 1}, 128, 43008},
 };
 constexpr Launch lm_head_loss_T64_D64_V64_b8c6fe11[] = {
     {&pacac::lm_head_loss_T64_D64_V64_b8c6fe11_list, {1, 1, 1}, 32, 0, 0},
@@ -141,18 +141,18 @@ extern const KernelEntry embed_T64_V64_D64_6863d624 = {
 extern const KernelEntry rms_norm_T64_D64_e3f22057 = {
     2,     "rms_norm_T64_D64_e3f22057",         nullptr, 4, 16384.0, 16896.0,
     false, launches::rms_norm_T64_D64_e3f22057, 1};
-extern const KernelEntry linear_group_T64_K64_O64_R8_23e6dbae = {
-    3,     "linear_group_T64_K64_O64_R8_23e6dbae",         nullptr, 20, 1572864.0, 75360.0,
-    false, launches::linear_group_T64_K64_O64_R8_23e6dbae, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_7efd06d6 = {
+    3,     "linear_group_T64_K64_O64_R8_7efd06d6",         nullptr, 20, 1572864.0, 75360.0,
+    false, launches::linear_group_T64_K64_O64_R8_7efd06d6, 1};
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874 = {
     4,     "attention_T64_Q64_K64_H2_f5a49874",         nullptr, 6, 270336.0, 33536.0,
     false, launches::attention_T64_Q64_K64_H2_f5a49874, 1};
-extern const KernelEntry linear_T64_K64_O64_R8_422fe399 = {
-    5,     "linear_T64_K64_O64_R8_422fe399",         nullptr, 7, 524288.0, 35872.0,
-    false, launches::linear_T64_K64_O64_R8_422fe399, 1};
-extern const KernelEntry linear_group_T64_K64_O64_R8_75af30de = {
-    6,     "linear_group_T64_K64_O64_R8_75af30de",         nullptr, 12, 1048576.0, 55360.0,
-    false, launches::linear_group_T64_K64_O64_R8_75af30de, 1};
+extern const KernelEntry linear_T64_K64_O64_R8_d539c7e3 = {
+    5,     "linear_T64_K64_O64_R8_d539c7e3",         nullptr, 7, 524288.0, 35872.0,
+    false, launches::linear_T64_K64_O64_R8_d539c7e3, 1};
+extern const KernelEntry linear_group_T64_K64_O64_R8_d4eb088d = {
+    6,     "linear_group_T64_K64_O64_R8_d4eb088d",         nullptr, 12, 1048576.0, 55360.0,
+    false, launches::linear_group_T64_K64_O64_R8_d4eb088d, 1};
 extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11 = {
     7,    "lm_head_loss_T64_D64_V64_b8c6fe11",         nullptr, 6, 1048576.0, 33284.0,
     true, launches::lm_head_loss_T64_D64_V64_b8c6fe11, 5};
@@ -369,10 +369,10 @@ constexpr const KernelEntry* kernels[] = {
     &use::documents_T64_fe190a66,
     &use::embed_T64_V64_D64_6863d624,
     &use::rms_norm_T64_D64_e3f22057,
-    &use::linear_group_T64_K64_O64_R8_23e6dbae,
+    &use::linear_group_T64_K64_O64_R8_7efd06d6,
     &use::attention_T64_Q64_K64_H2_f5a49874,
-    &use::linear_T64_K64_O64_R8_422fe399,
-    &use::linear_group_T64_K64_O64_R8_75af30de,
+    &use::linear_T64_K64_O64_R8_d539c7e3,
+    &use::linear_group_T64_K64_O64_R8_d4eb088d,
     &use::lm_head_loss_T64_D64_V64_b8c6fe11,
     &use::mean_loss_T64_64519980,
     &use::lm_head_logits_T64_D64_V64_C64_cc0cb9d3,

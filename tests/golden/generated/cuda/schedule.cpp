@@ -12,10 +12,10 @@ namespace use {
 extern const KernelEntry documents_T64_fe190a66;
 extern const KernelEntry embed_T64_V64_D64_6863d624;
 extern const KernelEntry rms_norm_T64_D64_e3f22057;
-extern const KernelEntry linear_group_T64_K64_O64_R8_23e6dbae;
+extern const KernelEntry linear_group_T64_K64_O64_R8_7efd06d6;
 extern const KernelEntry attention_T64_Q64_K64_H2_f5a49874;
-extern const KernelEntry linear_T64_K64_O64_R8_422fe399;
-extern const KernelEntry linear_group_T64_K64_O64_R8_75af30de;
+extern const KernelEntry linear_T64_K64_O64_R8_d539c7e3;
+extern const KernelEntry linear_group_T64_K64_O64_R8_d4eb088d;
 extern const KernelEntry lm_head_loss_T64_D64_V64_b8c6fe11;
 extern const KernelEntry mean_loss_T64_64519980;
 extern const KernelEntry lm_head_logits_T64_D64_V64_C64_cc0cb9d3;
@@ -49,17 +49,17 @@ constexpr std::int32_t forward_tensors1[2][60] = {
 // One layer; `at` is its row of tensors.
 void forward_layer(Run& run, const std::int32_t* at) {
   run(use::rms_norm_T64_D64_e3f22057, at + 0);  // x, weight -> y, inverse_rms
-  run(use::linear_group_T64_K64_O64_R8_23e6dbae,
+  run(use::linear_group_T64_K64_O64_R8_7efd06d6,
       at + 4);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1, weight.2, delta.2,
                 // index.2, position.0, table.0, position.1, table.1 -> y.0, x_p.0, y.1, x_p.1, y.2,
                 // x_p.2
   run(use::attention_T64_Q64_K64_H2_f5a49874, at + 24);  // q, k, v, start -> y, lse
-  run(use::linear_T64_K64_O64_R8_422fe399, at + 30);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_d539c7e3, at + 30);  // x, weight, delta, index, residual -> y, x_p
   run(use::rms_norm_T64_D64_e3f22057, at + 37);       // x, weight -> y, inverse_rms
-  run(use::linear_group_T64_K64_O64_R8_75af30de,
+  run(use::linear_group_T64_K64_O64_R8_d4eb088d,
       at + 41);  // x, weight.0, delta.0, index.0, weight.1, delta.1, index.1 -> y.0, x_p.0, y.1,
                  // x_p.1, gated
-  run(use::linear_T64_K64_O64_R8_422fe399, at + 53);  // x, weight, delta, index, residual -> y, x_p
+  run(use::linear_T64_K64_O64_R8_d539c7e3, at + 53);  // x, weight, delta, index, residual -> y, x_p
 }
 
 }  // namespace
