@@ -129,8 +129,12 @@ export function describeData({ formats, train, validation, skipped, store }: Loa
       percent(supervisedShare)
     })`,
   ];
-  if (stats.truncated > 0) lines.push(`${stats.truncated} documents are cut to ${seqLen} tokens`);
-  if (stats.dropped > 0) lines.push(`${stats.dropped} documents have nothing to train on`);
+  if (stats.truncated > 0) {
+    lines.push(`documents cut to ${seqLen} tokens: ${grouped(stats.truncated)}`);
+  }
+  if (stats.dropped > 0) {
+    lines.push(`documents with nothing to train on: ${grouped(stats.dropped)}`);
+  }
   if (train.mix !== undefined) lines.push(mixText(train));
   if (validation !== undefined) {
     lines.push(`${grouped(validation.stats.documents)} documents are kept apart to validate`);
