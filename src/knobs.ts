@@ -44,7 +44,7 @@ export const FLAGS = {
   },
   isa: {
     flags: "--isa <name>",
-    choices: ["native", "multi", "avx2", "avx512", "avx512_bf16", "neon", "plain"],
+    choices: ["native", "multi", "avx2", "avx512", "avx512_bf16", "amx_bf16", "neon", "plain"],
     default: "native",
     meaning: "Instruction set of the cpu target; multi: all, one is chosen when the program is " +
       "loaded",

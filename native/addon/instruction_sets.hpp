@@ -3,6 +3,8 @@
 #pragma once
 #include <vector>
 
+#include "runtime/tile_permission.hpp"
+
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 
@@ -21,7 +23,10 @@ inline std::vector<const char*> instruction_sets() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) sets.push_back("avx512_bf16");
+  const bool pairs = avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool tiles = pairs && __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16");
+  if (tiles && allow_tiles()) sets.push_back("amx_bf16");
+  if (pairs) sets.push_back("avx512_bf16");
   if (avx512) sets.push_back("avx512");
   if (avx2) sets.push_back("avx2");
 #elif defined(__aarch64__) && defined(__linux__)

@@ -18,22 +18,26 @@
 #pragma once
 #include "cpu/gemm_pack.hpp"
 #include "cpu/gemm_store.hpp"
+#include "cpu/tile_registers.hpp"
 #include "cpu/vec.hpp"
 
 namespace pacac {
 
 /// Sizes of a product's tiles. NV is in vectors, the others in elements. kFetch adds up what is asked for ahead of its
 /// use: 1 what the next panel of B is packed from, 2 the tile of C, 4 the next block of A. With `pairs` a float of the packed
-/// operands holds two bf16 of neighbouring k (gemm_pairs.hpp), and a step of the micro-kernel takes both.
+/// operands holds two bf16 of neighbouring k (gemm_pairs.hpp), and a step of the micro-kernel takes both, or 16 such pairs
+/// where the processor multiplies tiles of them (tile_registers.hpp).
 template <int mr, int nv, int kc, int mc, int nc, int unroll = 4, int fetch = 0, bool pairs = false>
 struct Tiles {
   static constexpr int kUnroll = unroll, kFetch = fetch;
   static constexpr bool kPairs = pairs;
-  /// Steps of the micro-kernel for `deep` values of k.
-  static constexpr std::int64_t steps(std::int64_t deep) { return pairs ? (deep + 1) / 2 : deep; }
+  static constexpr bool kInTiles = pairs && kHasTiles;
+  /// Floats that `deep` values of k are packed into.
+  static constexpr std::int64_t steps(std::int64_t deep) { return pairs ? pairs_of(deep) : deep; }
   static constexpr int MR = mr, NV = nv, NR = nv * Vec::lanes;
   static constexpr int KC = kc, MC = mc / mr * mr, NC = nc / NR * NR;
   static_assert(mr >= 1 && nv >= 1 && kc >= 1 && mc >= mr && nc >= NR);
+  static_assert(!kInTiles || ((mr == 16 || mr == 32) && nv <= 2), "register tiles are one or two tiles each way");
   /// Bytes of a thread's packed operands; A's share also where A is read in place. (The 64: a whole vector stored at A's end.)
   static constexpr std::int64_t kPackedB = (4 * steps(KC) * NC + 63) / 64 * 64;
   static constexpr std::int64_t kPackedA = 4 * MC * (steps(KC) + kRowPadding) + 64;
@@ -74,6 +78,20 @@ template <int unroll, int R, int NV, std::int64_t row_step, std::int64_t k_step,
   }
 }
 
+/// Vectors of one row of a tile, of whose columns `columns` exist.
+template <class T, class Store>
+[[gnu::always_inline]] inline void store_row(const Store& store, const Place& place, const Vec (&sum)[T::NV], std::int64_t columns) {
+  for (int v = 0; v < T::NV; v++) {
+    const std::int64_t left = columns - v * Vec::lanes;
+    const Place at{place.row, place.column + v * Vec::lanes, place.first};
+    if (left >= Vec::lanes) {
+      store.whole(at, sum[v]);
+    } else if (left > 0) {
+      store.part(at, sum[v], static_cast<int>(left));
+    }
+  }
+}
+
 /// One tile: R rows from `row`, one panel of columns from `column`, of which `columns` exist.
 template <class T, int R, class A, class Store>
 [[gnu::noinline]] void tile(const float* a, const float* b, std::int64_t count, const Store& store, const Place& place,
@@ -91,33 +109,47 @@ template <class T, int R, class A, class Store>
     for (int v = 0; v < NV; v++) sum[r][v] = zero();
   }
   multiply_add<T::kUnroll, R, NV, A::kRowStep, A::kStep, T::NR, T::kPairs>(a, b, count, sum);
-  for (int r = 0; r < R; r++) {
-    for (int v = 0; v < NV; v++) {
-      const std::int64_t left = columns - v * Vec::lanes;
-      const Place at{place.row + r, place.column + v * Vec::lanes, place.first};
-      if (left >= Vec::lanes) {
-        store.whole(at, sum[r][v]);
-      } else if (left > 0) {
-        store.part(at, sum[r][v], static_cast<int>(left));
-      }
-    }
+  for (int r = 0; r < R; r++) store_row<T>(store, Place{place.row + r, place.column, place.first}, sum[r], columns);
+}
+
+#ifdef PACAC_ISA_AMX_BF16
+/// One tile in tile registers: R rows, of which `rows` exist; what is computed of others is never stored.
+template <class T, int R, class A, class Store>
+[[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
+                                     const Place& place, std::int64_t columns) {
+  alignas(64) float sums[R * T::NR];
+  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, b, T::NR, count / kPairsTogether, sums);
+  for (std::int64_t r = 0; r < rows; r++) {
+    Vec sum[T::NV];
+    for (int v = 0; v < T::NV; v++) sum[v] = load(sums + r * T::NR + v * Vec::lanes);
+    store_row<T>(store, Place{place.row + r, place.column, place.first}, sum, columns);
   }
 }
+#endif
 
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
 template <class T, int R, class A, class Store>
 inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
                     const Place& place, std::int64_t columns) {
-  if constexpr (R > 1) {
+#ifdef PACAC_ISA_AMX_BF16
+  if constexpr (T::kInTiles) {
+    if constexpr (R > 16) {
+      if (rows <= 16) return tile_in_tiles<T, 16, A>(rows, a, b, count, store, place, columns);
+    }
+    return tile_in_tiles<T, R, A>(rows, a, b, count, store, place, columns);
+  }
+#endif
+  if constexpr (R > 1 && !T::kInTiles) {
     if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
   }
-  tile<T, R, A>(a, b, count, store, place, columns);
+  if constexpr (!T::kInTiles) tile<T, R, A>(a, b, count, store, place, columns);
 }
 
 /// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.
 template <class T, class A, class B, class Store>
 void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A& a, const B& b, const Store& store,
               std::byte* scratch) {
+  [[maybe_unused]] const std::conditional_t<T::kInTiles, TileRegisters, None> registers{};
   float* const packed_b = reinterpret_cast<float*>(scratch);
   float* const packed_a = reinterpret_cast<float*>(scratch + T::kPackedB);
   for (std::int64_t n = columns.begin; n < columns.end; n += T::NC) {

@@ -1,6 +1,7 @@
 // Operands of a matrix product (gemm.hpp) as pairs of bf16, for processors that multiply and add two of them in one step.
 //
-// A packed float holds the values of k and k + 1 for an even k, the first in its lower half; an odd last k has a zero beside it.
+// A packed float holds the values of k and k + 1 for an even k, the first in its lower half; beyond the last k are zeros, up to
+// whole steps of the micro-kernel (pairs_of).
 // A, float32 or bf16, is rounded to bf16 while it is packed; W is bf16 already; sums are float32.
 //
 // A bf16 column of W is too coarse for small updates, so PaCA's columns are not patched. Forward, the contraction gets `rank`
@@ -26,6 +27,14 @@ constexpr std::int64_t extension_of(std::int64_t K) { return (K + 1) / 2 * 2; }
 /// How many of the steps [k, k + deep) lie below `end`.
 inline std::int64_t steps_below(std::int64_t end, std::int64_t k, std::int64_t deep) {
   return end <= k ? 0 : smaller(end - k, deep);
+}
+
+/// Lines of a panel beyond the last of `deep` values of k become zeros.
+template <int NV>
+inline void end_panel(float* panel, std::int64_t deep) {
+  for (std::int64_t line = (deep + 1) / 2; line < pairs_of(deep); line++) {
+    for (int v = 0; v < NV; v++) store(panel + (line * NV + v) * Vec::lanes, zero());
+  }
 }
 
 /// The contraction ends at K.
@@ -65,7 +74,7 @@ struct RowsPaired {
       if (own > 0) round_row(row, source + k, own);
       if (own % 2 != 0) row[own] = bf16{0};
       extension.row(row, source, k, deep);
-      if (deep % 2 != 0) row[deep] = bf16{0};
+      for (std::int64_t beyond = deep; beyond < 2 * pairs_of(deep); beyond++) row[beyond] = bf16{0};
     }
     return to;
   }
@@ -114,6 +123,7 @@ struct TransposedPairs {
       lanes(panel + v * L, NR, from + (n + v * L) * K + k, own, rows);
     }
     extension.template panel<NV>(panel, k, deep, n, wide);
+    end_panel<NV>(panel, deep);
   }
   /// Asks for part of what pack() will read.
   template <int NV>
@@ -159,6 +169,7 @@ struct StraightPairs {
         store(panel + i / 2 * NR + v * L, join_pairs(values(first + v * L, left), second));
       }
     }
+    end_panel<NV>(panel, deep);
   }
   /// Asks for part of what pack() will read.
   template <int NV>

@@ -1,6 +1,7 @@
-// Measures what this machine can do at most: float32 multiply-adds and reading of memory, all threads at once.
+// Measures what this machine can do at most: float32 multiply-adds, products of bf16 pairs where the instruction set has them, and
+// reading of memory, all threads at once.
 //
-// Built for one instruction set, run with the number of threads; prints "flops_per_second bytes_per_second".
+// Built for one instruction set, run with the number of threads; prints "flops_per_second bytes_per_second pairs_flops_per_second".
 // Peaks are the best of several short rounds: other processes can only make a round slower.
 #include <algorithm>
 #include <atomic>
@@ -11,7 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "cpu/vec.hpp"
+#include "cpu/tile_registers.hpp"
+#include "runtime/tile_permission.hpp"
 
 namespace {
 
@@ -41,6 +43,37 @@ double multiply_adds(Clock::time_point end) {
   float total = 0;
   for (int c = 0; c < kChains; ++c) total += pacac::sum(sums[c]);
   sink.store(total, std::memory_order_relaxed);
+  return flops;
+}
+
+/// Flops on pairs of bf16 of one thread until `end`; 0 where the instruction set multiplies none.
+double pair_products([[maybe_unused]] Clock::time_point end) {
+  double flops = 0;
+#if defined(PACAC_ISA_AMX_BF16)
+  if (!pacac::allow_tiles()) return 0;
+  const pacac::TileRegisters registers;
+  alignas(64) float tiles[2 * 16 * 16 * 2] = {}, sums[4 * 16 * 16];
+  while (Clock::now() < end) {
+    for (int i = 0; i < 20; ++i) {
+      pacac::multiply_tiles<2, 2>(tiles, 16, tiles, 0, 32, sums);  // rows of B lie on each other: it stays in the L1 cache
+    }
+    flops += 20.0 * 32 * 4 * (2 * 16 * 16 * 32);
+  }
+  sink.store(sums[0], std::memory_order_relaxed);
+#elif defined(PACAC_DOT_BF16)
+  Vec sums[kChains];
+  for (int c = 0; c < kChains; ++c) sums[c] = pacac::zero();
+  const Vec pairs = pacac::join_pairs(pacac::broadcast(0.5f), pacac::broadcast(0.5f));
+  while (Clock::now() < end) {
+    for (int i = 0; i < 2000; ++i) {
+      for (int c = 0; c < kChains; ++c) sums[c] = pacac::dot_pairs(sums[c], pairs, pairs);
+    }
+    flops += 4.0 * 2000 * kChains * Vec::lanes;
+  }
+  float total = 0;
+  for (int c = 0; c < kChains; ++c) total += pacac::sum(sums[c]);
+  sink.store(total, std::memory_order_relaxed);
+#endif
   return flops;
 }
 
@@ -92,6 +125,7 @@ int main(int count, char** arguments) {
   const double bytes = best_rate(threads, [&](int thread, Clock::time_point end) {
     return reads(buffers[static_cast<std::size_t>(thread)], end);
   });
-  std::printf("%.6g %.6g\n", flops, bytes);
+  const double pairs = best_rate(threads, [](int, Clock::time_point end) { return pair_products(end); });
+  std::printf("%.6g %.6g %.6g\n", flops, bytes, pairs);
   return 0;
 }

@@ -1,7 +1,7 @@
 // One vector of float32 values, whatever the instruction set, so that each kernel is written once.
 //
 // The instruction set is a macro on the command line (src/targets/cpu/isas.ts): PACAC_ISA_PLAIN, _AVX2, _AVX512,
-// _AVX512_BF16 or _NEON. Each header vec_X.hpp gives the same names:
+// _AVX512_BF16, _AMX_BF16 (whose products take tile registers, tile_registers.hpp) or _NEON. Each header vec_X.hpp gives the same names:
 //
 //   Vec::lanes                         floats in a vector
 //   load(p), load_partial(p, n)        of float or bf16 (widened); partial: 0 <= n <= lanes, the rest 0, nothing beyond n is read
@@ -51,7 +51,11 @@ inline T round_to(float value) {
 
 }  // namespace pacac
 
-#if defined(PACAC_ISA_AVX512) || defined(PACAC_ISA_AVX512_BF16)
+#if defined(PACAC_ISA_AVX512_BF16) || defined(PACAC_ISA_AMX_BF16)
+#define PACAC_DOT_BF16
+#endif
+
+#if defined(PACAC_ISA_AVX512) || defined(PACAC_DOT_BF16)
 #include "cpu/vec_avx512.hpp"
 #elif defined(PACAC_ISA_AVX2)
 #include "cpu/vec_avx2.hpp"
@@ -65,7 +69,7 @@ inline T round_to(float value) {
 
 namespace pacac {
 
-#if !defined(PACAC_ISA_AVX512_BF16)
+#if !defined(PACAC_DOT_BF16)
 /// What vdpbf16ps does, from other instructions: a product of two bf16 has 16 significant bits, so it is exact and each sum
 /// rounds once. (Denormals, which that instruction takes and gives as 0, stay as they are here.)
 inline Vec dot_pairs(Vec sum, Vec a, Vec b) {

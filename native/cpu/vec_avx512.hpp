@@ -109,7 +109,7 @@ inline Vec join_pairs(Vec first, Vec second) {
   const __m512i lower = _mm512_maskz_srli_epi32(0xffff, _mm512_castps_si512(first.v), 16);
   return {_mm512_castsi512_ps(_mm512_or_si512(upper, lower))};
 }
-#ifdef PACAC_ISA_AVX512_BF16
+#ifdef PACAC_DOT_BF16
 static_assert(sizeof(__m512bh) == sizeof(__m512) && sizeof(__m256bh) == sizeof(__m256i));
 inline __m512bh as_pairs(Vec a) {
   __m512bh result;

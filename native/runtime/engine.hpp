@@ -16,6 +16,7 @@
 #include "runtime/pool.hpp"
 #include "runtime/profile.hpp"
 #include "runtime/program.hpp"
+#include "runtime/tile_permission.hpp"
 #include "runtime/trace.hpp"
 #include "runtime/usage.hpp"
 #include "runtime/weights.hpp"
@@ -27,7 +28,7 @@ class Engine {
   /// @param poison fills memory that kernels must write before reading with NaN
   Engine(const Program& program, int threads, bool pin, bool poison)
       : program_(program),
-        pool_(checked_threads(program, threads), pin),
+        pool_(checked(program, threads), pin),
         arena_(program.arena_bytes),
         weights_(static_cast<std::size_t>(program.weight_count)),
         pointers_(static_cast<std::size_t>(program.tensor_count)),
@@ -166,7 +167,11 @@ class Engine {
   friend class Run;
 
   static std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
-  static int checked_threads(const Program& program, int threads) {
+  /// The number of threads, of a program that this process can run.
+  static int checked(const Program& program, int threads) {
+    if (std::strcmp(program.isa, "amx_bf16") == 0 && !allow_tiles()) {
+      throw std::runtime_error("the system lets this process use no tile registers (AMX); compile with --isa avx512_bf16");
+    }
     if (threads < 1 || threads > program.threads) {
       throw std::invalid_argument("the program was planned for 1 to " +
                                   std::to_string(program.threads) + " threads, not " +

@@ -32,6 +32,7 @@
 
 #include "runtime/arena.hpp"
 #include "runtime/pool.hpp"
+#include "runtime/tile_permission.hpp"
 
 namespace {
 
@@ -375,6 +376,7 @@ int main(int count, char** arguments) {
   const int threads = count > 1 ? std::atoi(arguments[1]) : 1;
   if (threads < 1 || threads > 1024) return 2;
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(signal, on_crash);
+  pacac::allow_tiles();  // a candidate that uses them all the same crashes, and is told
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the tuner too, which ends this process
   try {
     Bench bench(threads);

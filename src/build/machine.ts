@@ -45,17 +45,20 @@ export async function machineOf(isa: Isa, options: MachineOptions = {}): Promise
   };
 }
 
-interface Rates {
-  readonly flopsPerSecond: number;
-  readonly bytesPerSecond: number;
+type Rates = Pick<Machine, "flopsPerSecond" | "bytesPerSecond" | "pairFlopsPerSecond">;
+
+/** Rates that are numbers; an instruction set that multiplies no pairs has no rate for them, or 0. */
+function ratesOf(
+  { flopsPerSecond, bytesPerSecond, pairFlopsPerSecond }: Partial<Rates>,
+): Rates | undefined {
+  if (!isRate(flopsPerSecond) || !isRate(bytesPerSecond)) return undefined;
+  const pairs = isRate(pairFlopsPerSecond) ? { pairFlopsPerSecond } : {};
+  return { flopsPerSecond, bytesPerSecond, ...pairs };
 }
 
 function recall(path: string): Rates | undefined {
   try {
-    const { flopsPerSecond, bytesPerSecond }: Partial<Rates> = JSON.parse(
-      Deno.readTextFileSync(path),
-    );
-    if (isRate(flopsPerSecond) && isRate(bytesPerSecond)) return { flopsPerSecond, bytesPerSecond };
+    return ratesOf(JSON.parse(Deno.readTextFileSync(path)));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof SyntaxError)) throw error;
   }
@@ -91,14 +94,12 @@ async function measure(
   }).output();
   // A processor without this instruction set can still compile for it.
   if (!success) return undefined;
-  const [flopsPerSecond, bytesPerSecond] = new TextDecoder().decode(stdout).trim().split(" ").map(
-    Number,
-  );
-  if (!isRate(flopsPerSecond) || !isRate(bytesPerSecond)) {
-    throw new Bug("peak.cpp printed no rates");
-  }
+  const [flopsPerSecond, bytesPerSecond, pairs] = new TextDecoder().decode(stdout).trim().split(" ")
+    .map(Number);
+  const rates = ratesOf({ flopsPerSecond, bytesPerSecond, pairFlopsPerSecond: pairs });
+  if (rates === undefined) throw new Bug("peak.cpp printed no rates");
   const temporary = cache.temporary(path);
-  Deno.writeTextFileSync(temporary, JSON.stringify({ flopsPerSecond, bytesPerSecond }));
+  Deno.writeTextFileSync(temporary, JSON.stringify(rates));
   cache.publish(temporary, path);
-  return { flopsPerSecond, bytesPerSecond };
+  return rates;
 }

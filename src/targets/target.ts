@@ -11,8 +11,8 @@ export interface Isa {
   /** float32 lanes of a vector register. */
   readonly lanes: number;
   readonly registers: number;
-  /** Whether vectors of bf16 pairs are multiplied and summed in one instruction. */
-  readonly bf16Dot: boolean;
+  /** How many pairs of bf16 a step of a product takes along k: none, one where vectors of them are multiplied, 16 where tiles are. */
+  readonly pairs: 0 | 1 | 16;
   /** Compiler flags. */
   readonly flags: readonly string[];
 }
@@ -23,6 +23,8 @@ export interface Machine {
   readonly threads: number;
   /** float32 multiply-adds count as two. */
   readonly flopsPerSecond: number;
+  /** The same of pairs of bf16, where the instruction set multiplies them. */
+  readonly pairFlopsPerSecond?: number | undefined;
   readonly bytesPerSecond: number;
   readonly measured: boolean;
   /** cuda: of the GPU. */

@@ -27,7 +27,7 @@ export const PLAIN: Isa = {
   name: "plain",
   lanes: 1,
   registers: 16,
-  bf16Dot: false,
+  pairs: 0,
   flags: ["-DPACAC_ISA_PLAIN"],
 };
 

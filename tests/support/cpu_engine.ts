@@ -28,12 +28,12 @@ export const HERE: readonly IsaName[] = isasOf(cpuInfo());
  * What the processor may lack: the best set here as if it multiplied pairs of bf16. Its kernels are then those of a processor that
  * does, with the instruction's arithmetic from others (native/cpu/vec.hpp).
  */
-const WITH_PAIRS: Isa = { ...ISAS[HERE[0]], bf16Dot: true };
+const WITH_PAIRS: Isa = { ...ISAS[HERE[0]], pairs: 1 };
 
 /** Instruction sets to test with bf16 storage: those of this machine, and pairs of bf16 where none of them has these. */
 export const HERE_BF16: readonly { readonly isa: Isa; readonly label: string }[] = [
   ...HERE.map((name) => ({ isa: ISAS[name], label: name })),
-  ...ISAS[HERE[0]].bf16Dot ? [] : [{ isa: WITH_PAIRS, label: `${HERE[0]} as if with pairs` }],
+  ...ISAS[HERE[0]].pairs > 0 ? [] : [{ isa: WITH_PAIRS, label: `${HERE[0]} as if with pairs` }],
 ];
 
 /** What {@linkcode planFor} takes beside the graph. */

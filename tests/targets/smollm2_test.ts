@@ -31,7 +31,7 @@ const there = [`${WEIGHTS}/model.safetensors`, GOLDEN].every((path) => {
 });
 
 /** W is bf16 already; x and dz are rounded to it where pairs are multiplied. */
-const HEAD_BF16 = ISAS[HERE[0]].bf16Dot ? 1e-2 : 2e-5;
+const HEAD_BF16 = ISAS[HERE[0]].pairs > 0 ? 1e-2 : 2e-5;
 
 /**
  * Allowed relative errors by storage type: about three to five times what AVX2 gives in float32, one and a half times in bf16, and

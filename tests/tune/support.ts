@@ -17,7 +17,7 @@ export const MACHINE: Machine = {
 };
 
 /** An instruction set without flags. */
-export const ISA: Isa = { name: "plain", lanes: 4, registers: 16, bf16Dot: false, flags: [] };
+export const ISA: Isa = { name: "plain", lanes: 4, registers: 16, pairs: 0, flags: [] };
 
 /** A call of `add` on [rows, 16]. */
 export function addCall(rows: number): KernelCall {

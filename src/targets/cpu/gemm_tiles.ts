@@ -13,7 +13,7 @@ import type { Isa, KernelCall, Tunables } from "../target.ts";
  * adds up what is asked for ahead of its use: 1 the rows of the next panel of B, 2 the tile of C, 4 the next block of A.
  */
 export const TILE_TUNABLES = {
-  mr: [4, 6, 8, 12, 14],
+  mr: [4, 6, 8, 12, 14, 16, 32],
   nv: [1, 2, 3, 4],
   kc: [32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536],
   mc: [12, 24, 48, 72, 96, 144, 192, 288],
@@ -42,7 +42,7 @@ export interface Tiles {
   readonly nc: number;
   readonly unroll: number;
   readonly fetch: number;
-  /** Steps of the micro-kernel for `kc` values of k: half as many where operands are pairs. */
+  /** Floats that `kc` values of k are packed into: half as many where operands are pairs, in whole steps of the micro-kernel. */
   readonly steps: number;
   /** The C++ type. */
   readonly type: string;
@@ -59,6 +59,9 @@ export interface Tiles {
  */
 export function defaultTiles(product: Product, isa: Isa): Tunables {
   const narrow = product.n <= isa.lanes;
+  if (inTiles(product, isa)) {
+    return { mr: product.m <= 16 ? 16 : 32, nv: narrow ? 1 : 2, kc: 1536, mc: 96, nc: 384, unroll: 1, fetch: 7 };
+  }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8
       ? { mr: narrow ? 8 : 4, nv: narrow ? 1 : 2 }
@@ -69,15 +72,30 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
 }
 
 /**
- * Whether the sums, a row of B and one value of A fit the registers.
+ * Whether a product's micro-kernel works in tile registers, of one or two tiles each way (native/cpu/tile_registers.hpp).
+ * @param product The product
+ * @param isa The instruction set
+ */
+export function inTiles(product: Product, isa: Isa): boolean {
+  return product.pairs === true && isa.pairs > 1;
+}
+
+/**
+ * Whether the sums, a row of B and one value of A fit the registers; of tiles, two each way.
+ * @param product The product
  * @param values Chosen sizes
  * @param isa The instruction set
  */
-export function tilesFit(values: Tunables, isa: Isa): boolean {
+export function tilesFit(product: Product, values: Tunables, isa: Isa): boolean {
   const mr = Number(values.mr);
   const nv = Number(values.nv);
+  // The loop over tiles is not unrolled.
+  if (inTiles(product, isa)) return mr % TILE_ROWS === 0 && nv <= 2 && Number(values.unroll) === 1;
   return mr * nv + nv + 1 <= isa.registers;
 }
+
+/** Rows of a tile register. */
+export const TILE_ROWS = 16;
 
 /**
  * Sizes as the template takes them: cut to the product, k in equal slices.
@@ -90,11 +108,11 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const nv = Number(values.nv);
   const nr = nv * isa.lanes;
   const slices = product.whole === true ? 1 : Math.ceil(product.k / Number(values.kc));
-  const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), 16);
+  const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), Math.max(16, 2 * isa.pairs));
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const pairs = product.pairs === true;
-  const steps = pairs ? Math.ceil(kc / 2) : kc;
+  const steps = pairs ? roundUp(Math.ceil(kc / 2), isa.pairs) : kc;
   const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
@@ -123,7 +141,7 @@ export function dimOf(call: KernelCall, name: string): number {
  */
 export function takesPairs(call: KernelCall, isa: Isa): boolean {
   const weights = call.operands.filter(({ name }) => /^weight(\.\d+)?$/.test(name));
-  return isa.bf16Dot && weights.length > 0 &&
+  return isa.pairs > 0 && weights.length > 0 &&
     weights.every(({ tensor }) => tensor.dtype === "bf16");
 }
 

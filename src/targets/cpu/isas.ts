@@ -5,7 +5,7 @@
 import type { Isa } from "../target.ts";
 
 /** Names of the instruction sets. */
-export type IsaName = "plain" | "avx2" | "avx512" | "avx512_bf16" | "neon";
+export type IsaName = "plain" | "avx2" | "avx512" | "avx512_bf16" | "amx_bf16" | "neon";
 
 const AVX2_FLAGS = ["-mavx2", "-mfma"] as const;
 const AVX512_FLAGS = [
@@ -23,43 +23,52 @@ export const ISAS: Readonly<Record<IsaName, Isa>> = {
     name: "plain",
     lanes: 4,
     registers: 16,
-    bf16Dot: false,
+    pairs: 0,
     flags: ["-DPACAC_ISA_PLAIN"],
   },
   avx2: {
     name: "avx2",
     lanes: 8,
     registers: 16,
-    bf16Dot: false,
+    pairs: 0,
     flags: ["-DPACAC_ISA_AVX2", ...AVX2_FLAGS],
   },
   avx512: {
     name: "avx512",
     lanes: 16,
     registers: 32,
-    bf16Dot: false,
+    pairs: 0,
     flags: ["-DPACAC_ISA_AVX512", ...AVX512_FLAGS],
   },
   avx512_bf16: {
     name: "avx512_bf16",
     lanes: 16,
     registers: 32,
-    bf16Dot: true,
+    pairs: 1,
     flags: ["-DPACAC_ISA_AVX512_BF16", ...AVX512_FLAGS, "-mavx512bf16"],
+  },
+  amx_bf16: {
+    name: "amx_bf16",
+    lanes: 16,
+    registers: 32,
+    pairs: 16,
+    flags: ["-DPACAC_ISA_AMX_BF16", ...AVX512_FLAGS, "-mavx512bf16", "-mamx-tile", "-mamx-bf16"],
   },
   neon: {
     name: "neon",
     lanes: 4,
     registers: 32,
-    bf16Dot: false,
+    pairs: 0,
     flags: ["-DPACAC_ISA_NEON"],
   },
 };
 
 /** What a processor must list in /proc/cpuinfo, best instruction set first. */
+const AVX512_NEEDS = ["avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"] as const;
 const NEEDS: readonly (readonly [IsaName, readonly string[]])[] = [
-  ["avx512_bf16", ["avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_bf16"]],
-  ["avx512", ["avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512dq"]],
+  ["amx_bf16", [...AVX512_NEEDS, "avx512_bf16", "amx_tile", "amx_bf16"]],
+  ["avx512_bf16", [...AVX512_NEEDS, "avx512_bf16"]],
+  ["avx512", AVX512_NEEDS],
   ["avx2", ["avx2", "fma"]],
   ["neon", ["asimd"]],
   ["plain", []],
@@ -77,7 +86,7 @@ export function isasOf(cpuinfo: string): IsaName[] {
 
 /** Instruction sets of a kind of processor, the best first: what a program carries that may be moved. */
 const OF_ARCHITECTURE: Readonly<Record<string, readonly IsaName[]>> = {
-  x86_64: ["avx512_bf16", "avx512", "avx2", "plain"],
+  x86_64: ["amx_bf16", "avx512_bf16", "avx512", "avx2", "plain"],
   aarch64: ["neon", "plain"],
 };
 

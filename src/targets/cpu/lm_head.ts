@@ -4,7 +4,7 @@
  */
 import { roundUp } from "../calls.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
-import { dimOf, takesPairs, type Tiles, tilesOf } from "./gemm_tiles.ts";
+import { dimOf, type Product, takesPairs, type Tiles, tilesOf } from "./gemm_tiles.ts";
 import type { PredictOptions } from "./predict.ts";
 import { predictSteps } from "./product_kernel.ts";
 
@@ -30,12 +30,18 @@ export interface HeadLayout {
  * @param isa The instruction set
  */
 export function dxTiles(call: KernelCall, values: Tunables, isa: Isa): Tiles {
+  return tilesOf(dxProduct(call, values, isa), values, isa);
+}
+
+/**
+ * The product of a chunk that makes dx.
+ * @param call The call
+ * @param values `rows`
+ * @param isa The instruction set
+ */
+export function dxProduct(call: KernelCall, values: Tunables, isa: Isa): Product {
   const [D, V] = ["D", "V"].map((name) => dimOf(call, name));
-  return tilesOf(
-    { m: rowsOf(call, values), n: D, k: V, pairs: takesPairs(call, isa) },
-    values,
-    isa,
-  );
+  return { m: rowsOf(call, values), n: D, k: V, pairs: takesPairs(call, isa) };
 }
 
 /**

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Isa, Machine } from "../target.ts";
-import type { Product, Tiles } from "./gemm_tiles.ts";
+import { inTiles, type Product, TILE_ROWS, type Tiles } from "./gemm_tiles.ts";
 
 /** Bytes of the caches of a core of these years; the machine's own are not known. */
 const CACHE = { l1: 32 << 10, l2: 512 << 10 } as const;
@@ -34,8 +34,14 @@ export interface PredictOptions {
  */
 export function predictProduct(product: Product, tiles: Tiles, options: PredictOptions): number {
   const { isa, machine, bytes } = options;
+  const tiled = inTiles(product, isa);
   const cyclesPerSecond = machine.flopsPerSecond / machine.threads / (2 * PIPES * isa.lanes);
-  const cycles = cyclesOf(product, { tiles, lanes: isa.lanes, threads: machine.threads });
+  const cycles = cyclesOf(product, {
+    tiles,
+    lanes: isa.lanes,
+    threads: machine.threads,
+    inTiles: tiled,
+  });
   const slices = Math.ceil(product.k / tiles.kc);
   // Sums rest in C between slices of k: each pass but the first reads and writes it.
   const passes = 2 * 4 * product.m * product.n * (slices - 1);
@@ -47,6 +53,8 @@ interface Cut {
   readonly tiles: Tiles;
   readonly lanes: number;
   readonly threads: number;
+  /** Whether the micro-kernel works in tile registers. */
+  readonly inTiles: boolean;
 }
 
 /** Cycles of the busiest thread, over the grid of threads with the fewest. */
@@ -59,16 +67,25 @@ function cyclesOf(product: Product, cut: Cut): number {
   return least;
 }
 
+/** Cycles of a step of k, which loads nv vectors and mr single values, and starts mr · nv multiply-adds: whichever takes longest. */
+function vectorStep(mr: number, nv: number): number {
+  return Math.max(mr * nv, mr + nv, IN_FLIGHT) / PIPES;
+}
+
+/** Cycles of a pair of k in tile registers: a row of each operand's tiles is a cycle to load, a product of two tiles takes 16 for 16 pairs. */
+function tileStep(high: number, wide: number): number {
+  return Math.max(high * wide, high + wide);
+}
+
 function cyclesOfPart(
   { m, n, k }: Product,
-  { tiles, lanes, threads, down }: Cut & { readonly down: number },
+  { tiles, lanes, threads, inTiles, down }: Cut & { readonly down: number },
 ): number {
   const { mr, nv, mc, nc } = tiles;
   const kc = Math.min(tiles.kc, k);
   const strips = Math.ceil(Math.ceil(m / mr) / down);
   const panels = Math.ceil(Math.ceil(n / (nv * lanes)) / (threads / down));
-  // A step of k loads nv vectors and mr single values, and starts mr · nv multiply-adds: whichever takes longest.
-  const step = Math.max(mr * nv, mr + nv, IN_FLIGHT) / PIPES;
+  const step = inTiles ? tileStep(mr / TILE_ROWS, nv) : vectorStep(mr, nv);
   const panelMisses = 4 * kc * nv * lanes > 0.75 * CACHE.l1 ? CYCLES.l2 * nv : 0;
   const blockMisses = 4 * kc * mc > 0.75 * CACHE.l2 ? CYCLES.beyond * mr / lanes : 0;
   const slabs = Math.ceil(panels * nv * lanes / nc);

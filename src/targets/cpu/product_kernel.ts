@@ -51,7 +51,7 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
     serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
     tunables: TILE_TUNABLES,
     defaults: (call, isa) => defaultTiles(cut(call, isa), isa),
-    legal: tilesFit,
+    legal: (values, isa, call) => tilesFit(cut(call, isa), values, isa),
     traffic,
     predict: (call, values, { isa, machine }) =>
       predictSteps(cut(call, isa), tilesOf(cut(call, isa), values, isa), {

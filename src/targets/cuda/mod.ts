@@ -57,7 +57,7 @@ const CUDA_KERNELS: readonly Kernel[] = [
  * @param name `sm_90`
  */
 function isaOf(name: `sm_${number}`): Isa {
-  return { name, lanes: 32, registers: 255, bf16Dot: true, flags: [`-arch=${name}`] };
+  return { name, lanes: 32, registers: 255, pairs: 1, flags: [`-arch=${name}`] };
 }
 
 /**

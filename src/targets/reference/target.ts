@@ -29,7 +29,7 @@ const interpret: Kernel = {
 export const referenceTarget: Target = {
   name: "reference",
   kernels: [interpret],
-  isa: { name: "float64", lanes: 1, registers: 0, bf16Dot: false, flags: [] },
+  isa: { name: "float64", lanes: 1, registers: 0, pairs: 0, flags: [] },
 };
 
 /** What an interpreter reaches, to the order of magnitude: its time is not what anyone plans by. */

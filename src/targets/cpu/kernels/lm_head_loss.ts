@@ -15,7 +15,10 @@ import {
   TILE_TUNABLES,
   tilesFit,
 } from "../gemm_tiles.ts";
-import { dxTiles, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
+import { dxProduct, dxTiles, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
+
+/** The default number of rows. */
+const ROWS = { rows: 2048 } as const;
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = (softmax - onehot) W loss_scale. */
 export const lmHeadLoss: Kernel = {
@@ -39,7 +42,7 @@ export const lmHeadLoss: Kernel = {
     few: [6, 64, 256],
   },
   defaults: (call, isa) => ({
-    ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
+    ...defaultTiles(dxProduct(call, ROWS, isa), isa),
     kc: takesPairs(call, isa) ? 1024 : 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
@@ -47,10 +50,10 @@ export const lmHeadLoss: Kernel = {
     logits_mc: 24,
     logits_nc: 256,
     logits_kib: 4096,
-    rows: 2048,
+    ...ROWS,
     few: 64,
   }),
-  legal: tilesFit,
+  legal: (values, isa, call) => tilesFit(dxProduct(call, values, isa), values, isa),
   traffic,
   predict(call, values, on) {
     const layout = headLayout(call, values, { isa: on.isa, wide: sliceOf(call, values, on.isa) });

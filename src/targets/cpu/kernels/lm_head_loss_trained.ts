@@ -15,8 +15,11 @@ import {
   tilesFit,
   tilesOf,
 } from "../gemm_tiles.ts";
-import { type HeadLayout, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
+import { dxProduct, type HeadLayout, headLayout, headSeconds, rowsOf } from "../lm_head.ts";
 import { predictSteps } from "../product_kernel.ts";
+
+/** The default number of rows. */
+const ROWS = { rows: 256 } as const;
 
 /** losses = -log softmax(x Wᵀ)[target]; dx = dz W; dweight += dzᵀ x, with dz = (softmax - onehot) loss_scale. */
 export const lmHeadLossTrained: Kernel = {
@@ -42,16 +45,16 @@ export const lmHeadLossTrained: Kernel = {
    * vocabulary. The logits take a few columns of W and many rows at a time, since the rows of x stay in the caches.
    */
   defaults: (call, isa) => ({
-    ...defaultTiles({ m: dimOf(call, "T"), n: dimOf(call, "D"), k: dimOf(call, "V") }, isa),
+    ...defaultTiles(dxProduct(call, ROWS, isa), isa),
     kc: takesPairs(call, isa) ? 1024 : 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
     logits_mc: 132,
     logits_nc: 96,
-    rows: 256,
+    ...ROWS,
   }),
-  legal: tilesFit,
+  legal: (values, isa, call) => tilesFit(dxProduct(call, values, isa), values, isa),
   traffic,
   predict(call, values, on) {
     const [T, D, V] = ["T", "D", "V"].map((name) => dimOf(call, name));
