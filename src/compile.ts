@@ -121,7 +121,7 @@ export async function compile(
     ? runGraphPasses(spec, model.architecture, (pass, graph) => {
       timer.lap(pass);
       after(pass, graph);
-    }, { passing: targetName === "cuda" ? "bf16" : "f32" })
+    }, targetName === "cpu" ? { pairs: ISAS[isa].pairs > 0 } : { passing: targetName === "cuda" ? "bf16" : "f32" })
     : runDecodePasses(spec, model.architecture, options.decode);
   if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);

@@ -92,18 +92,24 @@ template <class T, class Store>
   }
 }
 
+/// Asks for the rows of a tile of C.
+template <class T, class Store>
+[[gnu::always_inline]] inline void fetch_tile(const Store& store, const Place& place, std::int64_t rows) {
+  if constexpr (requires { store.address(place); }) {
+    for (std::int64_t r = 0; r < rows; r++) {
+      const auto* const c = store.address(Place{place.row + r, place.column, place.first});
+      __builtin_prefetch(c, 1);
+      __builtin_prefetch(c + T::NR - 1, 1);
+    }
+  }
+}
+
 /// One tile: R rows from `row`, one panel of columns from `column`, of which `columns` exist.
 template <class T, int R, class A, class Store>
 [[gnu::noinline]] void tile(const float* a, const float* b, std::int64_t count, const Store& store, const Place& place,
                             std::int64_t columns) {
   constexpr int NV = T::NV;
-  if constexpr ((T::kFetch & 2) != 0 && requires { store.address(place); }) {
-    for (int r = 0; r < R; r++) {
-      const auto* const c = store.address(Place{place.row + r, place.column, place.first});
-      __builtin_prefetch(c, 1);
-      __builtin_prefetch(c + NV * Vec::lanes - 1, 1);
-    }
-  }
+  if constexpr ((T::kFetch & 2) != 0) fetch_tile<T>(store, place, R);
   Vec sum[R][NV];
   for (int r = 0; r < R; r++) {
     for (int v = 0; v < NV; v++) sum[r][v] = zero();
@@ -117,8 +123,9 @@ template <class T, int R, class A, class Store>
 template <class T, int R, class A, class Store>
 [[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
                                      const Place& place, std::int64_t columns) {
+  if constexpr ((T::kFetch & 2) != 0) fetch_tile<T>(store, place, rows);
   alignas(64) float sums[R * T::NR];
-  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, b, T::NR, count / kPairsTogether, sums);
+  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, A::kTileStep, b, T::NR, count / kPairsTogether, sums);
   for (std::int64_t r = 0; r < rows; r++) {
     Vec sum[T::NV];
     for (int v = 0; v < T::NV; v++) sum[v] = load(sums + r * T::NR + v * Vec::lanes);
@@ -145,10 +152,27 @@ inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int6
   if constexpr (!T::kInTiles) tile<T, R, A>(a, b, count, store, place, columns);
 }
 
+/// The same tiles, one vector wide.
+template <class T>
+using Narrow = Tiles<T::MR, 1, T::KC, T::MC, T::NC, T::kUnroll, T::kFetch, T::kPairs>;
+
+/// Nothing is computed beside C.
+struct NothingBeside {
+  static constexpr std::int64_t kColumns = 0;
+};
+
+/// Bytes of scratch of a product and of `columns` columns beside it.
+template <class T, std::int64_t columns>
+constexpr std::int64_t kScratchBeside = T::kScratch + 4 * T::steps(T::KC) * ((columns + Vec::lanes - 1) / Vec::lanes * Vec::lanes);
+
 /// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.
-template <class T, class A, class B, class Store>
+///
+/// `others` are up to kColumns columns of another product with the same A, taken while a block of A is packed: others.within(range) says
+/// which of them go with a range of C's columns, others.b packs them, others.store takes their sums once those columns of C have the
+/// same slice of k. Their panels lie behind T::kScratch (kScratchBeside).
+template <class T, class A, class B, class Store, class Others = NothingBeside>
 void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A& a, const B& b, const Store& store,
-              std::byte* scratch) {
+              std::byte* scratch, [[maybe_unused]] const Others& others = {}) {
   [[maybe_unused]] const std::conditional_t<T::kInTiles, TileRegisters, None> registers{};
   float* const packed_b = reinterpret_cast<float*>(scratch);
   float* const packed_a = reinterpret_cast<float*>(scratch + T::kPackedB);
@@ -177,6 +201,18 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
                                  Place{m + i * T::MR, n + j, k == 0}, exist);
           }
         }
+        if constexpr (Others::kColumns > 0) {
+          const auto [begin, end] = others.within({n, n + wide});
+          for (std::int64_t j = begin; j < end; j += Vec::lanes) {
+            const std::int64_t exist = smaller(Vec::lanes, end - j);
+            float* const panel = reinterpret_cast<float*>(scratch + T::kScratch) + (j - begin) * T::steps(T::KC);
+            if (m == rows.begin) others.b.template pack<1>(panel, k, deep, j, exist);
+            for (std::int64_t i = 0; i < strips; i++) {
+              tile_of<Narrow<T>, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, T::steps(deep),
+                                           others.store, Place{m + i * T::MR, j, k == 0}, exist);
+            }
+          }
+        }
       }
     }
   }
@@ -188,10 +224,12 @@ struct Part {
 };
 
 /// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
-/// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; the grid with the least work of its busiest thread wins.
+/// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; tile registers multiply faster than either is packed. The
+/// grid with the least work of its busiest thread wins.
 template <class T>
 Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
   const std::int64_t strips = (M + T::MR - 1) / T::MR, panels = (N + T::NR - 1) / T::NR;
+  constexpr double kPanel = T::kInTiles ? 2.5 : 1.5, kStrip = T::kInTiles ? 4.0 : 0.15;
   int best = 1;
   double least = 0;
   for (int down = 1; down <= worker.threads; down++) {
@@ -199,7 +237,7 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
     const int across = worker.threads / down;
     const double high = static_cast<double>((strips + down - 1) / down);
     const double wide = static_cast<double>((panels + across - 1) / across);
-    const double work = high * wide + 1.5 * wide + 0.15 * high;
+    const double work = high * wide + kPanel * wide + kStrip * high;
     if (down == 1 || work < least) {
       least = work;
       best = down;

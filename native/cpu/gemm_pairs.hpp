@@ -5,7 +5,7 @@
 // A, float32 or bf16, is rounded to bf16 while it is packed; W is bf16 already; sums are float32.
 //
 // A bf16 column of W is too coarse for small updates, so PaCA's columns are not patched. Forward, the contraction gets `rank`
-// more steps: y = [x | x_p] [W | scale D]ᵀ. Backward, a product of its own adds scale dy D to the columns of dx. D is rounded by itself.
+// more steps: y = [x | x_p] [W | scale D]ᵀ. Backward, scale dy D is taken beside dx, and added to its columns. D is rounded by itself.
 #pragma once
 #include "cpu/gemm_visit.hpp"
 
@@ -59,25 +59,49 @@ struct ChosenColumns {
 };
 
 /// A[m,k] = from[row(m) * stride + k] for k < K, then the extension. `rows`: row(m) = rows[m]; none: row(m) = m.
+///
+/// Rows lie one behind the other; for tile registers the rows of a tile do, tile by tile along k, so that a strip is read in the order
+/// of its addresses.
 template <class T, std::int64_t K, std::int64_t stride, class E, class Extension = NoExtension>
 struct RowsPaired {
   const E* from;
   const std::int32_t* rows = nullptr;
   Extension extension{};
-  static constexpr std::int64_t kRowStep = T::steps(T::KC) + kRowPadding, kStep = 1;
-  static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * kRowStep; }
+  static constexpr std::int64_t kRowStep = T::kInTiles ? kPairsTogether : T::steps(T::KC) + kRowPadding, kStep = 1;
+  static constexpr std::int64_t kTileStep = T::MR * kPairsTogether;
+  static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * (T::kInTiles ? T::steps(T::KC) : kRowStep); }
   [[gnu::noinline]] const float* block(float* to, std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep) const {
-    const std::int64_t own = steps_below(K, k, deep);
     for (std::int64_t i = 0; i < high; i++) {
       const E* const source = from + (rows == nullptr ? m + i : rows[m + i]) * stride;
-      bf16* const row = reinterpret_cast<bf16*>(to + i * kRowStep);
-      if (own > 0) round_row(row, source + k, own);
-      if (own % 2 != 0) row[own] = bf16{0};
-      extension.row(row, source, k, deep);
-      for (std::int64_t beyond = deep; beyond < 2 * pairs_of(deep); beyond++) row[beyond] = bf16{0};
+      float* const row = to + i / T::MR * strip_step(deep) + i % T::MR * kRowStep;
+      if constexpr (T::kInTiles) row_in_tiles(row, source, k, deep);
+      else whole_row(reinterpret_cast<bf16*>(row), source, k, k, deep);
     }
     return to;
   }
+  /// Values of k in [begin, k + deep) and the zeros behind them.
+  void whole_row(bf16* row, const E* source, std::int64_t begin, std::int64_t k, std::int64_t deep) const {
+    const std::int64_t ahead = begin - k, own = steps_below(K, begin, deep - ahead);
+    if (own > 0) round_row(row, source + begin, own);
+    if (own % 2 != 0) row[own] = bf16{0};
+    extension.row(row, source, begin, deep - ahead);
+    for (std::int64_t beyond = deep - ahead; beyond < 2 * pairs_of(deep) - ahead; beyond++) row[beyond] = bf16{0};
+  }
+#ifdef PACAC_ISA_AMX_BF16
+  void row_in_tiles(float* row, const E* source, std::int64_t k, std::int64_t deep) const {
+    constexpr std::int64_t kWide = 2 * kPairsTogether;
+    const std::int64_t whole = steps_below(K, k, deep) / kWide, all = pairs_of(deep) / kPairsTogether;
+    for (std::int64_t step = 0; step < whole; step++, row += kTileStep) {
+      store_tile_row(reinterpret_cast<bf16*>(row), source + k + step * kWide);
+    }
+    if (whole == all) return;
+    bf16 rest[2 * T::steps(T::KC)];
+    whole_row(rest, source, k + whole * kWide, k, deep);
+    for (std::int64_t step = whole; step < all; step++, row += kTileStep) {
+      std::memcpy(row, rest + (step - whole) * kWide, kWide * sizeof(bf16));
+    }
+  }
+#endif
 };
 
 /// The rows of a row-major matrix as A.
@@ -203,19 +227,19 @@ struct AddToColumns {
   }
 };
 
-/// dx[:, index] += scale dy delta within a thread's part of dx [M, N], whatever else is in it; dy is A, K its outputs,
-/// index sorted. `scratch` as for T.
-template <class T, std::int64_t rank, std::int64_t N, class A>
-void add_delta_columns(const Part& part, std::int64_t K, const A& a, const float* delta, const std::int32_t* index, float scale,
-                       float* dx, std::byte* scratch) {
-  using Narrow = Tiles<T::MR, 1, T::KC, T::MC, T::NC, T::kUnroll, T::kFetch, true>;
-  static_assert(Narrow::kScratch <= T::kScratch);
-  std::int64_t begin = 0, end = rank;
-  while (begin < end && index[begin] < part.columns.begin) begin++;
-  while (begin < end && index[end - 1] >= part.columns.end) end--;
-  if (begin == end) return;
-  multiply<Narrow>(part.rows, {0, end - begin}, K, a, StraightPairs<rank, float>{delta + begin, scale},
-                   AddToColumns<N>{dx, index + begin}, scratch);
-}
+/// Beside dx [M, N]: dx[:, index] += scale dy delta, index sorted.
+template <std::int64_t rank, std::int64_t N>
+struct DeltaBeside {
+  static constexpr std::int64_t kColumns = rank;
+  StraightPairs<rank, float> b;
+  AddToColumns<N> store;
+  DeltaBeside(const float* delta, const std::int32_t* index, float scale, float* dx) : b{delta, scale}, store{dx, index} {}
+  Worker::Range within(Worker::Range columns) const {
+    std::int64_t begin = 0, end = rank;
+    while (begin < end && store.index[begin] < columns.begin) begin++;
+    while (begin < end && store.index[end - 1] >= columns.end) end--;
+    return {begin, end};
+  }
+};
 
 }  // namespace pacac

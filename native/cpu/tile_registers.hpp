@@ -30,17 +30,18 @@ class TileRegisters {
 };
 
 /// sums[16 high, 16 wide] = Σ A B over `steps` steps of 16 pairs; high and wide are 1 or 2 tiles. From row to row of A, B and sums it is
-/// a_row, b_row and 16 wide floats. Two tiles each way share what is loaded: four products take four loads.
+/// a_row, b_row and 16 wide floats, from step to step of A a_step floats. Two tiles each way share what is loaded: four products
+/// take four loads.
 template <int high, int wide>
-[[gnu::always_inline]] inline void multiply_tiles(const float* a, std::int64_t a_row, const float* b, std::int64_t b_row,
-                                                  std::int64_t steps, float* sums) {
+[[gnu::always_inline]] inline void multiply_tiles(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b,
+                                                  std::int64_t b_row, std::int64_t steps, float* sums) {
   static_assert(high >= 1 && high <= 2 && wide >= 1 && wide <= 2);
   constexpr std::int64_t kSide = 16, kFloat = sizeof(float);
   _tile_zero(0);
   if constexpr (wide > 1) _tile_zero(1);
   if constexpr (high > 1) _tile_zero(2);
   if constexpr (high > 1 && wide > 1) _tile_zero(3);
-  for (std::int64_t step = 0; step < steps; step++, a += kSide, b += kSide * b_row) {
+  for (std::int64_t step = 0; step < steps; step++, a += a_step, b += kSide * b_row) {
     _tile_loadd(6, b, b_row * kFloat);
     _tile_loadd(4, a, a_row * kFloat);
     _tile_dpbf16ps(0, 4, 6);
@@ -60,6 +61,13 @@ template <int high, int wide>
   if constexpr (high > 1) _tile_stored(2, sums + kSide * kRow, kRow * kFloat);
   if constexpr (high > 1 && wide > 1) _tile_stored(3, sums + kSide * kRow + kSide, kRow * kFloat);
 }
+
+/// to[32] = from[32], rounded to bf16: a row of A's tile.
+inline void store_tile_row(bf16* to, const float* from) {
+  const __m512bh pairs = _mm512_cvtne2ps_pbh(load(from + Vec::lanes).v, load(from).v);
+  std::memcpy(to, &pairs, sizeof pairs);
+}
+inline void store_tile_row(bf16* to, const bf16* from) { std::memcpy(to, from, 64); }
 #else
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};

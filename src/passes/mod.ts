@@ -10,7 +10,7 @@ import { differentiate } from "./differentiate.ts";
 import { lower } from "./lower.ts";
 import { updateOf } from "./optimizer.ts";
 import { recompute } from "./recompute.ts";
-import { type Storage, storage } from "./storage.ts";
+import { storage, type StorageOptions } from "./storage.ts";
 import { verify } from "./verify.ts";
 
 /** Names of the graph passes, in order. */
@@ -30,7 +30,7 @@ export type GraphPass = typeof GRAPH_PASSES[number];
  * @param spec The description
  * @param architecture Its model, written out
  * @param after Called behind each pass
- * @param options `passing`: the target's type of activations that live for a moment
+ * @param options What the target wants of the types
  * @returns The typed graph of a whole step
  * @throws {PacacError} spec-value, where method and model do not fit
  */
@@ -38,7 +38,7 @@ export function runGraphPasses(
   spec: Pick<FineTuneSpec, "name" | "adapt" | "train">,
   architecture: Architecture,
   after: (pass: GraphPass, graph: Graph) => void = () => {},
-  options: { readonly passing?: Storage } = {},
+  options: StorageOptions = {},
 ): Graph {
   const { train } = spec;
   const graph = lower(architecture, { name: spec.name, batch: train.batch, seqLen: train.seqLen });

@@ -2,7 +2,8 @@
  * storage: gives frozen matrices and kept activations the storage type of the description.
  *
  * Needs: the graph after recompute. Gives: dtypes. What only lives for a moment gets the target's own type: float32 on a processor, whose
- * caches it hardly leaves, bf16 on a GPU. Statistics, gradients, trained tensors and vectors (norm weights, biases) stay float32. It stands before select, which generates code for types.
+ * caches it hardly leaves, bf16 on a GPU. What is only multiplied with bf16 weights, by products that round it to bf16 anyway, is
+ * stored so at once. Statistics, gradients, trained tensors and vectors (norm weights, biases) stay float32. It stands before select, which generates code for types.
  * @module
  */
 import type { Graph, Tensor } from "../graph/graph.ts";
@@ -12,21 +13,51 @@ import type { TrainSpec } from "../spec/description.ts";
 /** A type of stored values. */
 export type Storage = TrainSpec["storage"];
 
+/** What a target wants of the types. */
+export interface StorageOptions {
+  /** The type of activations that live for a moment, default f32. */
+  readonly passing?: Storage;
+  /** Whether products with a bf16 weight round what they multiply it with (they take pairs of bf16). */
+  readonly pairs?: boolean;
+}
+
+/** The inputs that such products round, and the gradients that are made of the same ones. */
+const MULTIPLIED: Readonly<Record<string, string>> = {
+  linear: "x",
+  paca_linear: "x",
+  linear_backward_input: "dy",
+  paca_linear_backward_input: "dy",
+  linear_backward_weight: "dy",
+  paca_linear_backward_delta: "dy",
+};
+
+/** Whether products with weights are all that reads a tensor. */
+function isMultiplied(graph: Graph, tensor: Tensor): boolean {
+  const reads = graph.nodes.flatMap((node) =>
+    Object.entries(node.inputs).filter(([, read]) => read === tensor).map(([name]) =>
+      MULTIPLIED[node.op] === name
+    )
+  );
+  return reads.length > 0 && reads.every((read) => read);
+}
+
 /**
  * Sets the types.
  * @param graph The graph, changed in place
  * @param type The storage type
- * @param options `passing`: the type of activations that live for a moment, default f32
+ * @param options What the target wants
  */
 export function storage(
   graph: Graph,
   type: Storage,
-  { passing = "f32" }: { readonly passing?: Storage } = {},
+  { passing = "f32", pairs = false }: StorageOptions = {},
 ): void {
   for (const tensor of graph.tensors) {
     if (tensor.role === "weight" && tensor.shape.length > 1) tensor.dtype = type;
   }
-  for (const tensor of freeActivations(graph)) tensor.dtype = passing;
+  const free = freeActivations(graph);
+  for (const tensor of free) tensor.dtype = passing;
+  if (pairs) free.filter((tensor) => isMultiplied(graph, tensor)).forEach((t) => t.dtype = type);
   for (const tensor of keptActivations(graph)) tensor.dtype = type;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "runtime/tile_permission.hpp"
 #include "cpu/gemm_pairs.hpp"
 #include "cpu/gemm_thin.hpp"
 
@@ -181,14 +182,14 @@ void check_backward_pairs() {
   std::vector<std::int32_t> index;
   for (std::int64_t j = 0; j < rank; j++) index.push_back(static_cast<std::int32_t>((j + 1) * N / rank - 1));
   constexpr float scale = 0.37f;
-  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  std::vector<Vec> scratch = scratch_of(kScratchBeside<T, rank> + 64);
   const auto run = [&](int threads) {
     std::vector<float> dx(M * N, NAN);
     for (int thread = 0; thread < threads; thread++) {
       const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N);
       const auto rows = paired_rows_of<T, K>(dy.data());
-      multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch));
-      add_delta_columns<T, rank, N>(part, K, rows, delta.data(), index.data(), scale, dx.data(), aligned(scratch));
+      const DeltaBeside<rank, N> beside(delta.data(), index.data(), scale, dx.data());
+      multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch), beside);
     }
     return dx;
   };
@@ -213,18 +214,22 @@ void check_backward_pairs() {
 
 constexpr int L = Vec::lanes;
 
+/// Tiles for pairs; of tile registers one or two each way.
+template <int mr, int nv, int kc, int mc, int nc, int unroll, int fetch>
+using PairTiles = Tiles<kHasTiles ? (mr > 4 ? 32 : 16) : mr, nv, kc, kHasTiles ? 32 : mc, nc, unroll, fetch, true>;
+
 void check_pairs() {
-  check_forward_pairs<37, 53, 71, 0, bf16, Tiles<4, 2, 16, 12, 4 * L, 4, 0, true>>();
-  check_forward_pairs<37, 53, 71, 5, float, Tiles<4, 2, 16, 12, 4 * L, 4, 7, true>>();
-  check_forward_pairs<5, 7, 3, 1, bf16, Tiles<6, 2, 9, 6, 2 * L, 8, 3, true>>();
-  check_forward_pairs<1, 1, 1, 1, float, Tiles<2, 1, 3, 12, L, 4, 1, true>>();
-  check_backward_pairs<37, 53, 71, 5, float, Tiles<4, 2, 16, 12, 4 * L, 4, 0, true>>();
-  check_backward_pairs<37, 64, 48, 48, bf16, Tiles<6, 2, 64, 24, 6 * L, 2, 7, true>>();
-  check_backward_pairs<1, 1, 1, 1, float, Tiles<2, 1, 1, 12, L, 4, 1, true>>();
+  check_forward_pairs<37, 53, 71, 0, bf16, PairTiles<4, 2, 16, 12, 4 * L, 4, 0>>();
+  check_forward_pairs<37, 53, 71, 5, float, PairTiles<4, 2, 16, 12, 4 * L, 4, 7>>();
+  check_forward_pairs<5, 7, 3, 1, bf16, PairTiles<6, 2, 9, 6, 2 * L, 8, 3>>();
+  check_forward_pairs<1, 1, 1, 1, float, PairTiles<2, 1, 3, 12, L, 4, 1>>();
+  check_backward_pairs<37, 53, 71, 5, float, PairTiles<4, 2, 16, 12, 4 * L, 4, 0>>();
+  check_backward_pairs<37, 64, 48, 48, bf16, PairTiles<6, 2, 64, 24, 6 * L, 2, 7>>();
+  check_backward_pairs<1, 1, 1, 1, float, PairTiles<2, 1, 1, 12, L, 4, 1>>();
   // SmolLM2's widths, few tokens.
-  check_forward_pairs<61, 576, 1536, 16, float, Tiles<6, 2, 592, 24, 384, 4, 7, true>>();
-  check_forward_pairs<61, 1536, 576, 16, float, Tiles<6, 2, 784, 24, 384, 4, 7, true>>();
-  check_backward_pairs<61, 1536, 576, 16, float, Tiles<6, 2, 1536, 24, 384, 4, 7, true>>();
+  check_forward_pairs<61, 576, 1536, 16, float, PairTiles<6, 2, 592, 24, 384, 4, 7>>();
+  check_forward_pairs<61, 1536, 576, 16, float, PairTiles<6, 2, 784, 24, 384, 4, 7>>();
+  check_backward_pairs<61, 1536, 576, 16, float, PairTiles<6, 2, 1536, 24, 384, 4, 7>>();
 }
 
 template <class X, class E, bool transposed>
@@ -239,6 +244,7 @@ void check_products() {
 }  // namespace
 
 int main() {
+  if (kHasTiles && !allow_tiles()) return 2;
   check_products<float, float, true>();
   check_products<float, float, false>();
   check_products<float, bf16, true>();

@@ -33,7 +33,7 @@ for (const { isa, label, storage } of RUNS) {
         const golden = openGolden(family);
         const spec = goldenSpec(golden, method, storage);
         const { architecture } = resolve(spec, { path: golden.folder });
-        const graph = runGraphPasses(spec, architecture);
+        const graph = runGraphPasses(spec, architecture, () => {}, { pairs: isa.pairs > 0 });
         const { vocabSize } = architecture;
         const engine = await openPlan(planFor(graph, { spec, vocabSize, isa, threads: 2 }));
         try {

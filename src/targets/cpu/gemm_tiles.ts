@@ -31,6 +31,8 @@ export interface Product {
   readonly whole?: boolean;
   /** Operands are packed as pairs of bf16 (native/cpu/gemm_pairs.hpp). */
   readonly pairs?: boolean;
+  /** Columns of another product with the same A that are taken beside it. */
+  readonly beside?: number;
 }
 
 /** Template arguments of `Tiles` and what follows from them. */
@@ -60,7 +62,7 @@ export interface Tiles {
 export function defaultTiles(product: Product, isa: Isa): Tunables {
   const narrow = product.n <= isa.lanes;
   if (inTiles(product, isa)) {
-    return { mr: product.m <= 16 ? 16 : 32, nv: narrow ? 1 : 2, kc: 1536, mc: 96, nc: 384, unroll: 1, fetch: 7 };
+    return { mr: product.m <= 16 ? 16 : 32, nv: narrow ? 1 : 2, kc: 1536, mc: 96, nc: 768, unroll: 1, fetch: 7 };
   }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8
@@ -113,7 +115,8 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const pairs = product.pairs === true;
   const steps = pairs ? roundUp(Math.ceil(kc / 2), isa.pairs) : kc;
-  const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64;
+  const beside = 4 * steps * roundUp(product.beside ?? 0, isa.lanes);
+  const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64 + beside;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
   const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +

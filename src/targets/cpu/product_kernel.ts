@@ -65,8 +65,8 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
     }),
     context(call, values, isa) {
       const { flops, bytes } = traffic(call);
-      const { pairs = false, ...extents } = cut(call, isa);
-      const tiles = tilesOf({ ...extents, pairs }, values, isa);
+      const product = cut(call, isa);
+      const tiles = tilesOf(product, values, isa), { pairs = false } = product;
       return { tiles, pairs, cost: costText(flops, bytes), ...context?.(call, tiles) };
     },
   };

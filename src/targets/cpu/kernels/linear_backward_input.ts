@@ -24,7 +24,12 @@ export const linearBackwardInput: Kernel = productKernel("linear_backward_input"
   // PaCA's columns are added to the sums that rest in dx.
   paired: (call) =>
     operandOf(call, "dx")?.dtype === "f32"
-      ? { m: dimOf(call, "T"), n: dimOf(call, "K"), k: Math.max(...widths(call)) }
+      ? {
+        m: dimOf(call, "T"),
+        n: dimOf(call, "K"),
+        k: Math.max(...widths(call)),
+        beside: Math.max(...call.members.map(({ dims }) => dims.R ?? 0)),
+      }
       : undefined,
   flops: (call) => 2 * dimOf(call, "T") * dimOf(call, "K") * widths(call).reduce((a, b) => a + b),
   context: (call) => ({
