@@ -5,11 +5,9 @@
 //   dV += P dy;   dK += G (scale Q);   dQᵀ = scale Kᵀ G
 //
 // Queries of all heads of the group stand side by side as columns of P and G, so a block of dV or dK is in registers
-// while all of them are summed. A thread's tiles are neighbours in rows, each with one key and value head; it sums dK
-// and dV of a row, from the last tile to the first. A row that several threads share is added up at the end,
-// in the order of the threads.
+// while all of them are summed.
 #pragma once
-#include "cpu/attention.hpp"
+#include "cpu/attention_walk.hpp"
 
 namespace pacac::attention {
 
@@ -29,34 +27,10 @@ struct Backward {
   float scale;
 
   /// This thread's tiles of `tokens` tokens, and its part of the rows that threads share.
-  void run(std::int64_t tokens, const Worker& worker) const {
-    const Tiles tiles(worker.scratch);
-    std::byte** const scratch_of = reinterpret_cast<std::byte**>(worker.shared);
-    if (worker.thread < Partition<S>::kMaxThreads) scratch_of[worker.thread] = worker.scratch;
-    bool shared = false;
-    each_segment(tokens, worker, [&](const Segment& segment) {
-      shared = shared || segment.first != segment.last;
-      if (worker.thread < segment.first || worker.thread > segment.last) return;
-      sum(tiles, segment, worker.thread);
-      if (segment.first != segment.last) return;
-      const Piece whole = piece_of(tiles, segment, worker.thread);
-      write(segment, &whole, 1, {0, S::seq_len});
-    });
-    if (!shared) return;
-    worker.barrier->wait();
-    each_segment(tokens, worker, [&](const Segment& segment) {
-      if (segment.first == segment.last) return;
-      Piece pieces[Partition<S>::kMaxThreads];
-      int count = 0;
-      for (int thread = segment.first; thread <= segment.last; ++thread) {
-        const Piece piece = piece_of(Tiles(scratch_of[thread]), segment, thread);
-        if (piece.from < piece.to) pieces[count++] = piece;
-      }
-      write(segment, pieces, count, worker.share(S::seq_len));
-    });
-  }
+  void run(std::int64_t tokens, const Worker& worker) const { BackwardWalk<S, Backward>(*this).run(tokens, worker); }
 
  private:
+  friend class BackwardWalk<S, Backward>;
   static constexpr int kWeightStride = spread(S::columns);  ///< floats between rows of P and G
   static constexpr std::int64_t kSums = std::int64_t{S::seq_len} * S::padded_dim;
 
@@ -83,86 +57,6 @@ struct Backward {
     }
   };
 
-  /// A row of the batch with one key and value head, and the threads that have tiles of it.
-  struct Segment {
-    std::int64_t row;
-    int kv_head, first, last;
-    Partition<S> tiles;  ///< standing before the segment
-  };
-
-  /// A thread's sums of dK and dV over its tiles of a segment: tokens [from, to) of the row.
-  struct Piece {
-    const float *dk, *dv;
-    std::int64_t from, to;
-  };
-
-  template <class Visit>
-  void each_segment(std::int64_t tokens, const Worker& worker, const Visit& visit) const {
-    Partition<S> partition(start, tokens, worker);
-    for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
-      for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
-        Segment segment{row, kv_head, worker.threads, 0, partition};
-        partition.next(row, [&](const QueryTile&, int owner) {
-          segment.first = std::min(segment.first, owner);
-          segment.last = std::max(segment.last, owner);
-        });
-        visit(segment);
-      }
-    }
-  }
-
-  static int slot_of(const Segment& segment, int thread) { return thread > segment.first ? 0 : 1; }
-
-  static Piece piece_of(const Tiles& tiles, const Segment& segment, int thread) {
-    const int slot = slot_of(segment, thread);
-    Piece piece{tiles.dk[slot], tiles.dv[slot], S::seq_len, 0};
-    Partition<S>(segment.tiles).next(segment.row, [&](const QueryTile& tile, int owner) {
-      if (owner != thread) return;
-      piece.from = std::min(piece.from, tile.start - segment.row);
-      piece.to = std::max(piece.to, tile.end() - segment.row);
-    });
-    return piece;
-  }
-
-  /// dq of the thread's tiles of a segment; their dK and dV go to its sums.
-  void sum(const Tiles& tiles, const Segment& segment, int thread) const {
-    const int slot = slot_of(segment, thread);
-    std::int64_t document = -1;
-    Partition<S>(segment.tiles).next(segment.row, [&](const QueryTile& tile, int owner) {
-      if (owner != thread) return;
-      // The first tile of a document is the last in the row: it sees every key that the others see.
-      const Unit unit{tile, segment.row, segment.kv_head, slot, tile.start != document};
-      document = tile.start;
-      attend(tiles, unit);
-    });
-  }
-
-  /// dk and dv of tokens `range` of a row.
-  void write(const Segment& segment, const Piece* pieces, int count, Worker::Range range) const {
-    for (std::int64_t token = range.begin; token < range.end; ++token) {
-      const std::int64_t to = (segment.row + token) * S::kv_width + segment.kv_head * S::head_dim;
-      const std::int64_t from = token * S::padded_dim;
-      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
-        Vec keys = zero(), values = zero();
-        for (int i = 0; i < count; ++i) {
-          if (token < pieces[i].from || token >= pieces[i].to) continue;
-          keys = keys + load(pieces[i].dk + from + d);
-          values = values + load(pieces[i].dv + from + d);
-        }
-        lanes.store(dk + to + d, keys * broadcast(kLn2));  // queries were multiplied by log2 e
-        lanes.store(dv + to + d, values);
-      });
-    }
-  }
-
-  /// A tile of queries of one key and value head, and where its sums go.
-  struct Unit {
-    QueryTile tile;
-    std::int64_t row;
-    int kv_head, slot;
-    bool first;  ///< whether dK and dV begin with it
-  };
-
   /// A panel of a unit: `count` queries from `query`, of one head, at `column` of P and G.
   struct Panel {
     std::int64_t query;
@@ -178,6 +72,9 @@ struct Backward {
       }
     }
   }
+
+  /// Queries were multiplied by log2 e.
+  static constexpr float key_factor() { return kLn2; }
 
   void attend(const Tiles& tiles, const Unit& unit) const {
     each_panel(unit, [&](const Panel& panel) { begin(tiles, panel); });

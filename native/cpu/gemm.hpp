@@ -125,7 +125,7 @@ template <class T, int R, class A, class Store>
                                      const Place& place, std::int64_t columns) {
   if constexpr ((T::kFetch & 2) != 0) fetch_tile<T>(store, place, rows);
   alignas(64) float sums[R * T::NR];
-  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, A::kTileStep, b, T::NR, count / kPairsTogether, sums);
+  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, A::kTileStep, b, T::NR, count / kPairsTogether, sums, T::NR);
   for (std::int64_t r = 0; r < rows; r++) {
     Vec sum[T::NV];
     for (int v = 0; v < T::NV; v++) sum[v] = load(sums + r * T::NR + v * Vec::lanes);

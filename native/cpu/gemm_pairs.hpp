@@ -91,9 +91,7 @@ struct RowsPaired {
   void row_in_tiles(float* row, const E* source, std::int64_t k, std::int64_t deep) const {
     constexpr std::int64_t kWide = 2 * kPairsTogether;
     const std::int64_t whole = steps_below(K, k, deep) / kWide, all = pairs_of(deep) / kPairsTogether;
-    for (std::int64_t step = 0; step < whole; step++, row += kTileStep) {
-      store_tile_row(reinterpret_cast<bf16*>(row), source + k + step * kWide);
-    }
+    for (std::int64_t step = 0; step < whole; step++, row += kTileStep) store(row, pairs_along(source + k + step * kWide));
     if (whole == all) return;
     bf16 rest[2 * T::steps(T::KC)];
     whole_row(rest, source, k + whole * kWide, k, deep);

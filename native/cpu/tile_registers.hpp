@@ -29,18 +29,27 @@ class TileRegisters {
   TileRegisters& operator=(const TileRegisters&) = delete;
 };
 
-/// sums[16 high, 16 wide] = Σ A B over `steps` steps of 16 pairs; high and wide are 1 or 2 tiles. From row to row of A, B and sums it is
-/// a_row, b_row and 16 wide floats, from step to step of A a_step floats. Two tiles each way share what is loaded: four products
-/// take four loads.
-template <int high, int wide>
+/// C[16 high, 16 wide] = Σ A B over `steps` steps of 16 pairs, or += where `add`; high and wide are 1 or 2 tiles. From row to row of A, B
+/// and C it is a_row, b_row and c_row floats, from step to step of A a_step floats. Two tiles each way share what is loaded: four
+/// products take four loads.
+template <int high, int wide, bool add = false>
 [[gnu::always_inline]] inline void multiply_tiles(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b,
-                                                  std::int64_t b_row, std::int64_t steps, float* sums) {
+                                                  std::int64_t b_row, std::int64_t steps, float* c, std::int64_t c_row) {
   static_assert(high >= 1 && high <= 2 && wide >= 1 && wide <= 2);
   constexpr std::int64_t kSide = 16, kFloat = sizeof(float);
-  _tile_zero(0);
-  if constexpr (wide > 1) _tile_zero(1);
-  if constexpr (high > 1) _tile_zero(2);
-  if constexpr (high > 1 && wide > 1) _tile_zero(3);
+  float* const c_below = c + kSide * c_row;
+  asm volatile("" ::: "memory");  // the compiler does not know that loads of tiles read memory
+  if constexpr (add) {
+    _tile_loadd(0, c, c_row * kFloat);
+    if constexpr (wide > 1) _tile_loadd(1, c + kSide, c_row * kFloat);
+    if constexpr (high > 1) _tile_loadd(2, c_below, c_row * kFloat);
+    if constexpr (high > 1 && wide > 1) _tile_loadd(3, c_below + kSide, c_row * kFloat);
+  } else {
+    _tile_zero(0);
+    if constexpr (wide > 1) _tile_zero(1);
+    if constexpr (high > 1) _tile_zero(2);
+    if constexpr (high > 1 && wide > 1) _tile_zero(3);
+  }
   for (std::int64_t step = 0; step < steps; step++, a += a_step, b += kSide * b_row) {
     _tile_loadd(6, b, b_row * kFloat);
     _tile_loadd(4, a, a_row * kFloat);
@@ -55,19 +64,36 @@ template <int high, int wide>
       if constexpr (wide > 1) _tile_dpbf16ps(3, 5, 7);
     }
   }
-  constexpr std::int64_t kRow = kSide * wide;
-  _tile_stored(0, sums, kRow * kFloat);
-  if constexpr (wide > 1) _tile_stored(1, sums + kSide, kRow * kFloat);
-  if constexpr (high > 1) _tile_stored(2, sums + kSide * kRow, kRow * kFloat);
-  if constexpr (high > 1 && wide > 1) _tile_stored(3, sums + kSide * kRow + kSide, kRow * kFloat);
+  _tile_stored(0, c, c_row * kFloat);
+  if constexpr (wide > 1) _tile_stored(1, c + kSide, c_row * kFloat);
+  if constexpr (high > 1) _tile_stored(2, c_below, c_row * kFloat);
+  if constexpr (high > 1 && wide > 1) _tile_stored(3, c_below + kSide, c_row * kFloat);
 }
 
-/// to[32] = from[32], rounded to bf16: a row of A's tile.
-inline void store_tile_row(bf16* to, const float* from) {
-  const __m512bh pairs = _mm512_cvtne2ps_pbh(load(from + Vec::lanes).v, load(from).v);
-  std::memcpy(to, &pairs, sizeof pairs);
+/// p[0 … 32) as 16 pairs, rounded to bf16.
+inline Vec pairs_along(const float* p) {
+  const __m512bh pairs = _mm512_cvtne2ps_pbh(load(p + Vec::lanes).v, load(p).v);
+  Vec result;
+  std::memcpy(&result, &pairs, sizeof pairs);
+  return result;
 }
-inline void store_tile_row(bf16* to, const bf16* from) { std::memcpy(to, from, 64); }
+inline Vec pairs_along(const bf16* p) { return load_pairs(p); }
+
+/// The pair of a lane of `first` and of `second`, rounded to bf16.
+inline Vec join_rounded(Vec first, Vec second) {
+  // Lane i of `first` is word i of what both are packed to, of `second` word 16 + i.
+  alignas(64) static constexpr std::uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                                 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512bh both = _mm512_cvtne2ps_pbh(second.v, first.v);
+  __m512i words;
+  std::memcpy(&words, &both, sizeof both);
+  const __m512i order = _mm512_load_si512(kInterleaved);
+  return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xffffffffu, order, words))};
+}
+
+/// 16 values at `first` and 16 at `second` as pairs.
+inline Vec pairs_across(const float* first, const float* second) { return join_rounded(load(first), load(second)); }
+inline Vec pairs_across(const bf16* first, const bf16* second) { return join_pairs(load(first), load(second)); }
 #else
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};

@@ -5,12 +5,12 @@
 import { num } from "../../../ops/access.ts";
 import { byRoofline } from "../../roofline.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
-import { traffic, workOf } from "../../calls.ts";
+import { operandOf, roundUp, traffic, workOf } from "../../calls.ts";
 
 /** Tunable parameters of both attention passes: tile extents, and sums of rows × vectors in registers. */
 export const ATTENTION_TUNABLES = {
   query_tile: [16, 32, 48, 64, 96, 128],
-  key_tile: [48, 96, 144, 192],
+  key_tile: [48, 64, 96, 128, 144, 192, 256],
   rows: [4, 6, 8, 12],
   vectors: [1, 2, 3],
 } as const;
@@ -22,19 +22,39 @@ export const ATTENTION_TUNABLES = {
  * @param isa The instruction set
  */
 export function attentionDefaults(call: KernelCall, isa: Isa): Tunables {
+  if (attentionInTiles(call, isa)) return { query_tile: 64, key_tile: 128, rows: 4, vectors: 2 };
   const rows = isa.registers < 32 ? (isa.lanes < 8 ? 4 : 6) : isa.lanes < 16 ? 8 : 12;
   const columns = 192 / groupOf(call);
   const query_tile = columns > 64 ? 128 : columns > 32 ? 64 : 32;
   return { query_tile, key_tile: 96, rows, vectors: 2 };
 }
 
+/** Rows and columns of a product in tile registers: kBlock of native/cpu/attention_tiles.hpp. */
+const BLOCK = 32;
+
 /**
- * Whether query tiles are whole panels and the sums, a vector of each column and a broadcast value fit the registers.
- * @param values The parameters
+ * Whether a call's products work in tile registers: its operands are bf16, and heads are whole steps of 32 values.
+ * @param call The call
  * @param isa The instruction set
  */
-export function attentionLegal(values: Tunables, isa: Isa): boolean {
-  const { queryTile, rows, vectors } = attentionValues(values);
+export function attentionInTiles(call: KernelCall, isa: Isa): boolean {
+  const stored = ["q", "k", "v"].every((name) => operandOf(call, name)?.dtype === "bf16");
+  const { head_dim, scale } = call.attributes;
+  return isa.pairs > 1 && stored && Number(head_dim) % BLOCK === 0 && Number(scale) > 0;
+}
+
+/**
+ * Whether query tiles are whole panels and the sums, a vector of each column and a broadcast value fit the registers; in tile
+ * registers, whether both tiles are whole blocks.
+ * @param values The parameters
+ * @param isa The instruction set
+ * @param call The call
+ */
+export function attentionLegal(values: Tunables, isa: Isa, call: KernelCall): boolean {
+  const { queryTile, keyTile, rows, vectors } = attentionValues(values);
+  if (attentionInTiles(call, isa)) {
+    return queryTile % BLOCK === 0 && keyTile % BLOCK === 0 && rows === 4 && vectors === 2;
+  }
   return queryTile % (vectors * isa.lanes) === 0 && rows * vectors + vectors + 1 <= isa.registers;
 }
 
@@ -63,7 +83,7 @@ function tilesOf(call: KernelCall, values: Tunables, isa: Isa): AttentionValues 
   return {
     ...all,
     queryTile: Math.min(all.queryTile, Math.ceil(seqLen / panel) * panel),
-    keyTile: Math.min(all.keyTile, seqLen),
+    keyTile: Math.min(all.keyTile, attentionInTiles(call, isa) ? roundUp(seqLen, BLOCK) : seqLen),
   };
 }
 
@@ -79,7 +99,8 @@ export function attentionContext(
   isa: Isa,
 ): Readonly<Record<string, unknown>> {
   const { queryTile, keyTile, rows, vectors } = tilesOf(call, values, isa);
-  return { work: workOf(call), query_tile: queryTile, key_tile: keyTile, rows, vectors };
+  const tiles = attentionInTiles(call, isa);
+  return { work: workOf(call), query_tile: queryTile, key_tile: keyTile, rows, vectors, tiles };
 }
 
 /** Extents of a thread's arrays, as Shape in native/cpu/attention.hpp has them. */
@@ -144,6 +165,19 @@ export const attention: Kernel = {
   predict: byRoofline(traffic),
   workspace(call, values, isa) {
     const { headDim, rowStride, keyTile, columns } = attentionExtents(call, values, isa);
+    if (attentionInTiles(call, isa)) {
+      const perThread = scratchBytes([
+        keyTile * headDim / 2, // keys
+        keyTile * headDim / 2, // values, transposed
+        keyTile * BLOCK, // scores
+        keyTile * BLOCK / 2, // weights
+        columns * headDim / 2, // queries
+        columns * headDim, // out, transposed
+        columns, // maximum
+        columns, // total
+      ]);
+      return { perThread, shared: 0 };
+    }
     const perThread = scratchBytes([
       keyTile * rowStride, // keys
       keyTile * rowStride, // values

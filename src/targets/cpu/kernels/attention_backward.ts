@@ -10,11 +10,31 @@ import {
   ATTENTION_TUNABLES,
   attentionContext,
   attentionDefaults,
+  type AttentionExtents,
   attentionExtents,
+  attentionInTiles,
   attentionLegal,
   scratchBytes,
   spread,
 } from "./attention.ts";
+
+/** Bytes of a thread's arrays where products work in tile registers: Tiles of native/cpu/attention_backward_tiles.hpp. */
+function inTiles({ headDim, keyTile, columns }: AttentionExtents, sums: number): number {
+  const panel = 32, block = panel * panel;
+  return scratchBytes([
+    ...Array(4).fill(columns * headDim / 2), // queries and dy, either way
+    columns * headDim, // dq, transposed
+    columns, // lse
+    columns, // delta
+    ...Array(3).fill(keyTile * headDim / 2), // keys, either way, and values
+    keyTile * columns / 2, // p
+    keyTile * columns / 2, // g
+    keyTile * panel / 2, // g of a panel, in lines
+    block, // scores
+    block, // upstream
+    ...[sums, sums, sums, sums], // dk, dv: of a row entered midway, and of others
+  ]);
+}
 
 /** Threads that take part at most, each with a pointer: Partition::kMaxThreads in native/cpu/attention.hpp. */
 const MAX_THREADS = 256;
@@ -32,7 +52,8 @@ export const attentionBackward: Kernel = {
     const extents = attentionExtents(call, values, isa);
     const { headDim, paddedDim, rowStride, keyTile, columns } = extents;
     const sums = num(call.attributes, "seq_len") * paddedDim;
-    const perThread = scratchBytes([
+    const blocks = attentionInTiles(call, isa);
+    const perThread = blocks ? inTiles(extents, sums) : scratchBytes([
       columns * rowStride, // queries
       columns * headDim, // queries, transposed
       columns * rowStride, // dy
