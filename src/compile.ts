@@ -27,6 +27,7 @@ import type { Graph } from "./graph/graph.ts";
 import { print } from "./graph/print.ts";
 import { runDecodePasses } from "./passes/decode.ts";
 import { GRAPH_PASSES, runGraphPasses } from "./passes/mod.ts";
+import { machineAt } from "./targets/roofline.ts";
 import { place } from "./passes/place.ts";
 import { resolve } from "./passes/resolve.ts";
 import { select } from "./passes/select.ts";
@@ -118,10 +119,17 @@ export async function compile(
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
   const graph = options.decode === undefined
-    ? runGraphPasses(spec, model.architecture, (pass, graph) => {
-      timer.lap(pass);
-      after(pass, graph);
-    }, targetName === "cpu" ? { pairs: ISAS[isa].pairs > 0 } : { passing: targetName === "cuda" ? "bf16" : "f32" })
+    ? runGraphPasses(
+      spec,
+      model.architecture,
+      (pass, graph) => {
+        timer.lap(pass);
+        after(pass, graph);
+      },
+      targetName === "cpu"
+        ? { pairs: ISAS[isa].pairs > 0 }
+        : { passing: targetName === "cuda" ? "bf16" : "f32" },
+    )
     : runDecodePasses(spec, model.architecture, options.decode);
   if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
@@ -228,10 +236,16 @@ async function machineFor({ target }: Plan, options: CompileOptions): Promise<Ma
  * Measures the machine's peak rates now: a shared machine's move from minute to minute.
  * @param isa Name of an instruction set of the cpu target, or `native`
  * @param threads How many
+ * @param storage Of the program whose peak is meant
  * @throws {PacacError} target-unknown
  */
-export function machineNow(isa: string, threads: number): Promise<Machine> {
-  return machineOf(cpuTarget(chooseIsa(isa)).isa, { threads, fresh: true });
+export async function machineNow(
+  isa: string,
+  threads: number,
+  storage: FineTuneSpec["train"]["storage"],
+): Promise<Machine> {
+  const machine = await machineOf(cpuTarget(chooseIsa(isa)).isa, { threads, fresh: true });
+  return machineAt(machine, storage);
 }
 
 class Timer {

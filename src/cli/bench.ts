@@ -61,6 +61,7 @@ interface Built {
   readonly warm?: boolean;
   readonly isa?: string;
   readonly threads?: number;
+  readonly storage?: "f32" | "bf16";
   /** Where the kernels' parameters come from. */
   readonly parameters?: string;
 }
@@ -79,7 +80,7 @@ async function build(path: string, flags: CompileFlags): Promise<Built> {
   const { dir, seconds, warm, plan, parameters: { tuned, tunable } = NONE } = compiled;
   const buildSeconds = Object.values(seconds).reduce((sum, took) => sum + took, 0);
   const machine = plan.target.name === "cpu"
-    ? { isa: plan.target.isa.name, threads: plan.threads }
+    ? { isa: plan.target.isa.name, threads: plan.threads, storage: plan.info.storage }
     : {};
   const parameters = tuned === 0 ? "defaults" : `tuned for ${tuned} of ${tunable} kernels`;
   return { dir, buildSeconds, warm, ...machine, parameters };
@@ -103,18 +104,24 @@ interface Report {
   readonly parameters?: string;
 }
 
+/** What peaks are measured for; nothing where the program is not native. */
+interface On {
+  readonly isa?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly storage?: "f32" | "bf16" | undefined;
+}
+
 /** Measures the machine, the steps, and the machine again. */
 async function report(built: Built, what: MeasureOptions): Promise<Report> {
-  const { dir, isa, threads, ...rest } = built;
-  const peak = async (name: string, count: number) => {
+  const { dir, isa, threads, storage, ...rest } = built;
+  const peak = async (on: On) => {
+    if (on.isa === undefined || on.threads === undefined || on.storage === undefined) return [];
     const { machineNow } = await import("../compile.ts");
-    return await machineNow(name, count);
+    return [await machineNow(on.isa, on.threads, on.storage)];
   };
-  const before = isa === undefined || threads === undefined ? [] : [await peak(isa, threads)];
+  const before = await peak({ isa, threads, storage });
   const measured = await measureApart(dir, what);
-  const after = measured.isa === undefined || measured.threads === undefined
-    ? []
-    : [await peak(measured.isa, measured.threads)];
+  const after = await peak(measured);
   const peaks = [...before, ...after];
   if (peaks.length === 0) return { measured, peaks, ...rest };
   const peakShare = measured.flopsPerSecond / bestOf(peaks).flopsPerSecond;

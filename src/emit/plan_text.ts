@@ -2,8 +2,9 @@
  * plan.txt: the plan for a person: what is trained, what it costs, where every byte goes, which kernels run.
  * @module
  */
-import { bytesOf, elements, type Phase, type Tensor } from "../graph/graph.ts";
+import { bytesOf, type DType, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
+import { machineAt } from "../targets/roofline.ts";
 import type { Isa, KernelCall, Machine, Occupancy } from "../targets/target.ts";
 import { dimsText } from "./kernel_source.ts";
 
@@ -66,7 +67,7 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
   const trainedTensors = plan.graph.tensors.filter((tensor) =>
     tensor.role === "parameter" && tensor.view !== undefined
   );
-  const on = { isa: plan.target.isa, machine };
+  const on = { isa: plan.target.isa, machine, storage: plan.info.storage };
   const kernels = usesOf(plan.calls, on);
   const inStep = plan.calls.filter(({ phase }) => phase !== "logits");
   return {
@@ -85,7 +86,7 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
       : weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     peak: plan.peak,
     predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, on).seconds, 0),
-    machine,
+    machine: machineAt(machine, plan.info.storage),
     kernels,
     activations: {
       phases: PHASES.map((phase) => ({
@@ -111,10 +112,10 @@ export function planJson(summary: PlanSummary): string {
 /** A call's predicted time, and which of arithmetic at peak and traffic at full bandwidth takes longer. */
 function predict(
   { call, kernel, values }: PlannedCall,
-  { isa, machine }: On,
+  { isa, machine, storage }: On,
 ): { seconds: number; bound: "compute" | "memory" } {
   const { flops, bytes } = kernel.traffic(call, values);
-  const compute = flops / machine.flopsPerSecond;
+  const compute = flops / machineAt(machine, storage).flopsPerSecond;
   const bound = compute >= bytes / machine.bytesPerSecond ? "compute" : "memory";
   return { seconds: kernel.predict(call, values, { isa, machine }), bound };
 }
@@ -122,6 +123,7 @@ function predict(
 interface On {
   readonly isa: Isa;
   readonly machine: Machine;
+  readonly storage: DType;
 }
 
 function usesOf(calls: readonly PlannedCall[], on: On): KernelUse[] {

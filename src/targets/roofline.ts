@@ -2,7 +2,22 @@
  * The roofline: what a kernel cannot be faster than, whatever it does.
  * @module
  */
-import type { Kernel } from "./target.ts";
+import type { DType } from "../graph/graph.ts";
+import type { Kernel, Machine } from "./target.ts";
+
+/**
+ * The machine as a program is measured by: its peak is the one of products of bf16 pairs, where weights are stored so and that is higher.
+ * @param machine The machine's rates
+ * @param storage The program's
+ */
+export function machineAt<M extends Pick<Machine, "flopsPerSecond" | "pairFlopsPerSecond">>(
+  machine: M,
+  storage: DType,
+): M {
+  const { flopsPerSecond, pairFlopsPerSecond = 0 } = machine;
+  if (storage !== "bf16" || pairFlopsPerSecond <= flopsPerSecond) return machine;
+  return { ...machine, flopsPerSecond: pairFlopsPerSecond };
+}
 
 /**
  * The `predict` of a kernel about which nothing better is known than its traffic: seconds of the longer of arithmetic at peak

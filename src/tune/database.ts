@@ -48,6 +48,7 @@ const machineSchema = z.strictObject({
   isa: text,
   threads: z.int().min(1).max(4096),
   flopsPerSecond: positive,
+  pairFlopsPerSecond: positive.optional(),
   bytesPerSecond: positive,
   measured: z.iso.datetime(),
 });

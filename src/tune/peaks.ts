@@ -21,9 +21,12 @@ export async function bestMachine(
   const now = await machineOf(isa, { threads, fresh: true });
   const known = Database.read(file).machine(place);
   const flopsPerSecond = Math.max(now.flopsPerSecond, known?.flopsPerSecond ?? 0);
+  const pairs = Math.max(now.pairFlopsPerSecond ?? 0, known?.pairFlopsPerSecond ?? 0);
+  const pairFlopsPerSecond = pairs > 0 ? pairs : undefined;
   const bytesPerSecond = Math.max(now.bytesPerSecond, known?.bytesPerSecond ?? 0);
   const measured = new Date().toISOString();
-  const rates = { processor, isa: isa.name, threads, flopsPerSecond, bytesPerSecond, measured };
+  const peaks = { flopsPerSecond, pairFlopsPerSecond, bytesPerSecond };
+  const rates = { processor, isa: isa.name, threads, ...peaks, measured };
   if (now.measured) update(file, (database) => database.addMachine(rates));
-  return { ...now, flopsPerSecond, bytesPerSecond };
+  return { ...now, ...peaks };
 }

@@ -2,7 +2,7 @@
  * Times pacac and PyTorch on the same work: `deno task peers --weights DIR`.
  *
  * Needs a Python with torch, transformers and peft (--python, default python3). --shapes 4x512,1x2048: rows x tokens; --compiled adds
- * torch.compile, --bf16 PyTorch's bfloat16. All programs are loaded, and then take one step each in turn: a step's ratio is to
+ * torch.compile, --bf16 PyTorch's bfloat16, both also both at once. All programs are loaded, and then take one step each in turn: a step's ratio is to
  * PyTorch's eager PaCA in the same turn, seconds apart, so that what moves the whole machine cancels. A program waits for its turn
  * without using a core. The peak is measured in each turn, too. Writes table and JSON under tests/bench/results.
  * @module
@@ -11,6 +11,8 @@
 import { parseArgs } from "node:util";
 import { machineNow } from "../../src/compile.ts";
 import { processorName } from "../../src/build/processor.ts";
+import { machineAt } from "../../src/targets/roofline.ts";
+import type { Machine } from "../../src/targets/target.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
 import { Stepper } from "./stepper.ts";
@@ -50,6 +52,8 @@ interface Shape {
 
 interface Rival {
   readonly who: string;
+  /** pacac's. */
+  readonly storage?: "f32" | "bf16";
   readonly start: (shape: Shape) => Promise<Stepper>;
 }
 
@@ -62,7 +66,7 @@ interface Row {
   readonly seconds: number[];
   /** Seconds of the baseline's step over this program's, one a turn. */
   readonly ratios: number[];
-  /** Of the multiply-add peak measured in the same turn; pacac's alone, whose FLOPs are known. */
+  /** Of the peak measured in the same turn, of bf16 pairs where it stores such weights; pacac's alone, whose FLOPs are known. */
   readonly peakShares: number[];
   readonly peakRssMb: number;
   readonly warmUpSeconds: number;
@@ -86,6 +90,7 @@ async function specAt({ name, batch, seqLen }: Shape, storage: "f32" | "bf16"): 
 function pacac(storage: "f32" | "bf16"): Rival {
   return {
     who: `pacac PaCA r 16, ${storage} storage`,
+    storage,
     start: async (shape) => {
       const program = await specAt(shape, storage);
       const folder = inRepository(`generated/${program}`);
@@ -136,6 +141,13 @@ const groups: readonly (readonly Rival[])[] = [
       ...methods.map((method) => pytorch(method, { dtype: "bfloat16" })),
     ]]
     : []),
+  ...(values.bf16 && values.compiled
+    ? [[
+      baseline,
+      pacac("bf16"),
+      ...methods.map((method) => pytorch(method, { dtype: "bfloat16", compiled: true })),
+    ]]
+    : []),
 ];
 
 /** Runs a group: every program takes a step, then every program takes the next. */
@@ -146,16 +158,17 @@ async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
     steppers.push(await start(shape));
   }
   const seconds: number[][] = group.map(() => []);
-  const peaks: number[] = [];
+  const peaks: Machine[] = [];
   for (let turn = 1; turn <= turns; turn++) {
     for (const [i, stepper] of steppers.entries()) seconds[i].push((await stepper.step()).seconds);
-    peaks.push((await machineNow("native", navigator.hardwareConcurrency)).flopsPerSecond);
+    peaks.push(await machineNow("native", navigator.hardwareConcurrency, "f32"));
     const times = seconds.map((of) => of[turn - 1].toFixed(2)).join(", ");
     console.error(`${shape.name}, turn ${turn} of ${turns}: ${times} s`);
   }
   const rows: Row[] = [];
   for (const [i, stepper] of steppers.entries()) {
     const { flopsPerStep, warmUpSeconds } = stepper;
+    const { storage = "f32" } = group[i];
     rows.push({
       shape: shape.name,
       who: group[i].who,
@@ -164,7 +177,9 @@ async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
       ratios: seconds[i].map((of, turn) => seconds[0][turn] / of),
       peakShares: flopsPerStep === undefined
         ? []
-        : seconds[i].map((of, turn) => flopsPerStep / of / peaks[turn]),
+        : seconds[i].map((of, turn) =>
+          flopsPerStep / of / machineAt(peaks[turn], storage).flopsPerSecond
+        ),
       peakRssMb: await stepper.end(),
       warmUpSeconds,
     });

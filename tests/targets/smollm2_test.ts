@@ -110,7 +110,9 @@ for (const storage of ["f32", "bf16"] as const) {
       };
       const spec = specOf(storage);
       const { architecture } = resolve(spec, { path: WEIGHTS });
-      const graph = runGraphPasses(spec, architecture, () => {}, { pairs: ISAS[HERE[0]].pairs > 0 });
+      const graph = runGraphPasses(spec, architecture, () => {}, {
+        pairs: ISAS[HERE[0]].pairs > 0,
+      });
       const { vocabSize } = architecture;
       const engine = await openPlan(planFor(graph, { spec, vocabSize, isa: HERE[0], threads: 2 }));
       try {

@@ -54,6 +54,7 @@ const measuredSchema = z.object({
   /** Instruction set and threads; absent where the program is not native. */
   isa: z.string().optional(),
   threads: z.number().optional(),
+  storage: z.enum(["f32", "bf16"]),
   /** By kernel, longest first; empty where the target does not count. */
   kernels: z.array(kernelSchema),
   /** The same of each variant, where variants were asked for. */
@@ -118,6 +119,7 @@ export async function measure(dir: string, options: MeasureOptions): Promise<Mea
     arenaBytes: info.arenaBytes,
     arenaUsedBytes: arenaUsed,
     stepAllocations,
+    storage: info.storage,
     ...(engine instanceof NativeEngine ? pick(engine.memory()) : {}),
     kernels,
     variants: options.vary === undefined ? [] : meters.map((meter) => meter.read()),

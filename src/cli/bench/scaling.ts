@@ -159,8 +159,8 @@ async function measurePoint(
     ...flags,
     out: join(flags.out ?? "", spec.name),
   });
-  const { target, threads } = compiled.plan;
-  const peak = () => machineNow(target.isa.name, threads);
+  const { target, threads, info } = compiled.plan;
+  const peak = () => machineNow(target.isa.name, threads, info.storage);
   const before: Rates = await peak();
   const measured = await measureApart(compiled.dir, { steps: STEPS });
   const { tokensPerSecond, secondsPerStep, cpuSecondsPerStep, flopsPerStep, peakRssBytes } =

@@ -62,7 +62,15 @@ export interface Tiles {
 export function defaultTiles(product: Product, isa: Isa): Tunables {
   const narrow = product.n <= isa.lanes;
   if (inTiles(product, isa)) {
-    return { mr: product.m <= 16 ? 16 : 32, nv: narrow ? 1 : 2, kc: 1536, mc: 96, nc: 768, unroll: 1, fetch: 7 };
+    return {
+      mr: product.m <= 16 ? 16 : 32,
+      nv: narrow ? 1 : 2,
+      kc: 1536,
+      mc: 96,
+      nc: 768,
+      unroll: 1,
+      fetch: 7,
+    };
   }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8
@@ -110,7 +118,9 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const nv = Number(values.nv);
   const nr = nv * isa.lanes;
   const slices = product.whole === true ? 1 : Math.ceil(product.k / Number(values.kc));
-  const kc = slices <= 1 ? product.k : roundUp(Math.ceil(product.k / slices), Math.max(16, 2 * isa.pairs));
+  const kc = slices <= 1
+    ? product.k
+    : roundUp(Math.ceil(product.k / slices), Math.max(16, 2 * isa.pairs));
   const mc = Math.min(roundUp(product.m, mr), Math.max(mr, roundDown(Number(values.mc), mr)));
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const pairs = product.pairs === true;

@@ -92,6 +92,7 @@ const MEASURED: Measured = {
   arenaBytes: 1,
   arenaUsedBytes: 1,
   stepAllocations: 0,
+  storage: "f32",
   kernels: [],
   variants: [],
 };
