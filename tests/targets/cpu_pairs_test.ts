@@ -11,12 +11,12 @@ import { renderKernels } from "../../src/emit/kernel_source.ts";
 import { Renderer } from "../../src/emit/render.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
+import type { Isa } from "../../src/targets/target.ts";
 import { CASES, type OpCase } from "../cases/mod.ts";
 import { planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors, placeCase } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 
-const ISA = ISAS.avx512_bf16;
 const x86 = findToolchain().machine.startsWith("x86_64");
 
 /** Of each op whose product takes pairs, one case. */
@@ -32,8 +32,8 @@ const PRODUCTS = [
 /** A linear of one token is a matrix and a vector: another kernel. */
 const manyTokens = ({ shapes }: OpCase) => shapes.x?.[0] !== 1;
 
-Deno.test({
-  name: "kernels with pairs of bf16 compile for avx512_bf16; only weights stored as bf16 take them",
+const compiles = (isa: Isa) => ({
+  name: `kernels with pairs of bf16 compile for ${isa.name}; only weights stored as bf16 take them`,
   ignore: !x86,
   fn: async () => {
     for (const storage of ["bf16", "f32"] as const) {
@@ -43,22 +43,24 @@ Deno.test({
         CASES.filter(manyTokens).filter((c) => c.op === op).slice(-1)
       );
       cases.forEach((c, i) => placeCase(graph, c, { i, storage }));
-      const options = { spec: smallSpec(), vocabSize: 67, isa: ISA, threads: 2 };
+      const options = { spec: smallSpec(), vocabSize: 67, isa, threads: 2 };
       const { calls } = planFor(graph, options);
       const { sources } = renderKernels(calls, {
-        isa: ISA,
+        isa,
         renderer: new Renderer(),
         target: "cpu",
       });
       const paired = sources.filter(({ source }) => source.includes("gemm_pairs.hpp"));
       assert.equal(paired.length, storage === "bf16" ? sources.length : 0);
-      const { objects } = await compileAll(paired, { flags: ISA.flags, cache: new Cache() });
+      const { objects } = await compileAll(paired, { flags: isa.flags, cache: new Cache() });
       assert.equal(objects.length, paired.length);
     }
   },
 });
+Deno.test(compiles(ISAS.avx512_bf16));
+Deno.test(compiles(ISAS.amx_bf16));
 
-/** The default tile: 24 sums, a row of two vectors, unrolled four times. */
+/** The default tile of avx512_bf16: 24 sums, a row of two vectors, unrolled four times. */
 const TILE = `#include "cpu/gemm_pairs.hpp"
 namespace pacac {
 void probe(const float* x, const bf16* weight, float* y, const Worker& worker) {
@@ -73,7 +75,13 @@ Deno.test({
   ignore: !x86 || !findToolchain().version.startsWith("g++"),
   fn: async () => {
     const { compiler } = findToolchain();
-    const flags = ["-std=c++20", "-O3", "-ffp-contract=off", `-I${NATIVE}`, ...ISA.flags];
+    const flags = [
+      "-std=c++20",
+      "-O3",
+      "-ffp-contract=off",
+      `-I${NATIVE}`,
+      ...ISAS.avx512_bf16.flags,
+    ];
     const child = new Deno.Command(compiler, {
       args: [...flags, "-S", "-x", "c++", "-", "-o", "-"],
       stdin: "piped",

@@ -5,9 +5,10 @@
 import { equal, throws } from "node:assert/strict";
 import { chooseVariant } from "../../src/train/variants.ts";
 
-const X86 = ["avx512_bf16", "avx512", "avx2", "plain"] as const;
+const X86 = ["amx_bf16", "avx512_bf16", "avx512", "avx2", "plain"] as const;
 
 Deno.test("chooseVariant() takes the best that both have", () => {
+  equal(chooseVariant(X86, X86), "amx_bf16");
   equal(chooseVariant(X86, ["avx512_bf16", "avx512", "avx2", "plain"]), "avx512_bf16");
   equal(chooseVariant(X86, ["avx2", "plain"]), "avx2");
   equal(chooseVariant(X86, ["plain"]), "plain");
