@@ -102,6 +102,17 @@ struct RowsPaired {
 #endif
 };
 
+/// Rows that RowsPaired::block() packed before, all of k at once: strip after strip, the first that of row 0.
+template <class Rows, class T>
+struct RowsPacked {
+  const float* strips;
+  static constexpr std::int64_t kRowStep = Rows::kRowStep, kStep = Rows::kStep, kTileStep = Rows::kTileStep;
+  static constexpr std::int64_t strip_step(std::int64_t deep) { return Rows::strip_step(deep); }
+  const float* block(float*, std::int64_t m, std::int64_t, std::int64_t, std::int64_t deep) const {
+    return strips + m / T::MR * strip_step(deep);
+  }
+};
+
 /// The rows of a row-major matrix as A.
 template <class T, std::int64_t stride, class E>
 RowsPaired<T, stride, stride, E> paired_rows_of(const E* from) {

@@ -79,21 +79,28 @@ inline Vec pairs_along(const float* p) {
 }
 inline Vec pairs_along(const bf16* p) { return load_pairs(p); }
 
+/// Words 0, 16, 1, 17, … of a vector: pairs of its halves.
+inline Vec interleave(__m512i words) {
+  alignas(64) static constexpr std::uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                           8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xffffffffu, _mm512_load_si512(kOrder), words))};
+}
+
 /// The pair of a lane of `first` and of `second`, rounded to bf16.
 inline Vec join_rounded(Vec first, Vec second) {
-  // Lane i of `first` is word i of what both are packed to, of `second` word 16 + i.
-  alignas(64) static constexpr std::uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                                 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   const __m512bh both = _mm512_cvtne2ps_pbh(second.v, first.v);
   __m512i words;
   std::memcpy(&words, &both, sizeof both);
-  const __m512i order = _mm512_load_si512(kInterleaved);
-  return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xffffffffu, order, words))};
+  return interleave(words);
 }
 
 /// 16 values at `first` and 16 at `second` as pairs.
 inline Vec pairs_across(const float* first, const float* second) { return join_rounded(load(first), load(second)); }
-inline Vec pairs_across(const bf16* first, const bf16* second) { return join_pairs(load(first), load(second)); }
+inline Vec pairs_across(const bf16* first, const bf16* second) {
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(second));
+  return interleave(_mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(low), high, 1));
+}
 #else
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};

@@ -9,6 +9,9 @@
 #include "runtime/tile_permission.hpp"
 #include "cpu/gemm_pairs.hpp"
 #include "cpu/gemm_thin.hpp"
+#ifdef PACAC_ISA_AMX_BF16
+#include "cpu/gemm_thin_tiles.hpp"
+#endif
 
 using namespace pacac;
 
@@ -80,23 +83,31 @@ void check_product() {
   }
 }
 
-template <std::int64_t R, std::int64_t O, std::int64_t tokens, class X, class E, class T>
-void check_thin() {
+double value(bf16 x) { return static_cast<double>(to_float(x)); }
+/// As it is packed.
+template <class X>
+double packed(X x) {
+  return value(round_to<bf16>(to_float(x)));
+}
+
+/// What a way to make the gradient of a thin matrix does, of operands that it takes as they are or as bf16: make(columns, x, dy, C, scratch).
+template <std::int64_t R, std::int64_t O, std::int64_t tokens, class X, class E, bool rounds, class Make>
+void judge_thin(std::int64_t bytes, std::int64_t grain, const Make& make) {
   const std::vector<X> x = numbers<X>(tokens * R, 3);
   const std::vector<E> dy = numbers<E>(tokens * O, 4);
-  std::vector<Vec> scratch = scratch_of(kThinScratch<T, R> + 64);
+  std::vector<Vec> scratch = scratch_of(bytes + 64);
   std::vector<float> one(O * R, 0.5f), three(O * R, 0.5f);
-  thin_product<T, R, O>({0, O}, tokens, x.data(), dy.data(), 0.25f, one.data(), aligned(scratch));
+  make(Worker::Range{0, O}, x.data(), dy.data(), one.data(), aligned(scratch));
   for (int thread = 0; thread < 3; thread++) {
     const Worker worker{thread, 3, nullptr, nullptr, nullptr};
-    thin_product<T, R, O>(worker.share(O, T::NR), tokens, x.data(), dy.data(), 0.25f, three.data(), aligned(scratch));
+    make(worker.share(O, grain), x.data(), dy.data(), three.data(), aligned(scratch));
   }
   same_bits("thin product", one, three);
+  const auto taken = [](auto element) { return rounds ? packed(element) : static_cast<double>(to_float(element)); };
   for (std::int64_t i = 0; i < O * R; i++) {
     double sum = 0, magnitude = 0;
     for (std::int64_t t = 0; t < tokens; t++) {
-      const double term = static_cast<double>(to_float(dy[static_cast<std::size_t>(t * O + i / R)])) *
-                          static_cast<double>(to_float(x[static_cast<std::size_t>(t * R + i % R)]));
+      const double term = taken(dy[static_cast<std::size_t>(t * O + i / R)]) * taken(x[static_cast<std::size_t>(t * R + i % R)]);
       sum += term;
       magnitude += std::abs(term);
     }
@@ -104,12 +115,22 @@ void check_thin() {
   }
 }
 
-double value(bf16 x) { return static_cast<double>(to_float(x)); }
-/// As it is packed.
-template <class X>
-double packed(X x) {
-  return value(round_to<bf16>(to_float(x)));
+template <std::int64_t R, std::int64_t O, std::int64_t tokens, class X, class E, class T>
+void check_thin() {
+  judge_thin<R, O, tokens, X, E, false>(kThinScratch<T, R>, T::NR, [](auto columns, auto* x, auto* dy, float* c, std::byte* scratch) {
+    thin_product<T, R, O>(columns, tokens, x, dy, 0.25f, c, scratch);
+  });
 }
+
+#ifdef PACAC_ISA_AMX_BF16
+template <std::int64_t R, std::int64_t O, std::int64_t tokens, class X, class E, int KC, int NC>
+void check_thin_in_tiles() {
+  constexpr std::int64_t kBytes = thin_tile_scratch<R, KC, NC>(tokens);
+  judge_thin<R, O, tokens, X, E, true>(kBytes, 32, [](auto columns, auto* x, auto* dy, float* c, std::byte* scratch) {
+    thin_product_in_tiles<R, O, KC, NC>(columns, tokens, x, dy, 0.25f, c, scratch);
+  });
+}
+#endif
 
 /// What dot_pairs must do, lane by lane: the second product first, each sum rounded to float32.
 void check_dot_pairs() {
@@ -254,6 +275,12 @@ int main() {
   check_thin<7, 61, 33, float, bf16, Tiles<6, 2, 32, 6, 4 * L, 2, 0>>();
   check_thin<1, 5, 3, float, float, Tiles<4, 3, 3, 4, 3 * L, 4, 1>>();
   check_thin<64, 200, 70, bf16, float, Tiles<4, 2, 32, 4, 8 * L, 8, 1>>();
+#ifdef PACAC_ISA_AMX_BF16
+  check_thin_in_tiles<16, 100, 130, bf16, bf16, 64, 64>();
+  check_thin_in_tiles<17, 61, 33, bf16, float, 32, 32>();
+  check_thin_in_tiles<1, 5, 3, bf16, bf16, 32, 64>();
+  check_thin_in_tiles<64, 200, 70, float, bf16, 96, 96>();
+#endif
   check_dot_pairs();
   check_pairs();
   return wrong == 0 ? 0 : 1;

@@ -134,6 +134,15 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   return { mr, nv, kc, mc, nc, unroll, fetch, steps, type, scratch: roundUp(scratch, 64) };
 }
 
+/**
+ * Floats of rows of A that are packed for a product whose k is not cut, in whole strips.
+ * @param rows How many
+ * @param tiles The product's tiles
+ */
+export function packedRows(rows: number, { mr, steps }: Tiles): number {
+  return roundUp(roundUp(rows, mr) * (steps + ROW_PADDING) + 16, 16);
+}
+
 /** kRowPadding of native/cpu/gemm_pack.hpp. */
 const ROW_PADDING = 16;
 

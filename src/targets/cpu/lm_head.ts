@@ -4,7 +4,7 @@
  */
 import { roundUp } from "../calls.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
-import { dimOf, type Product, takesPairs, type Tiles, tilesOf } from "./gemm_tiles.ts";
+import { dimOf, packedRows, type Product, takesPairs, type Tiles, tilesOf } from "./gemm_tiles.ts";
 import type { PredictOptions } from "./predict.ts";
 import { predictSteps } from "./product_kernel.ts";
 
@@ -14,6 +14,8 @@ export interface HeadLayout {
   readonly rows: number;
   /** Floats from one row of logits to the next: an odd number of cache lines, so that rows spread over the sets of a cache. */
   readonly stride: number;
+  /** Floats of the chosen rows of x: as they are, or packed for the logits' product where it takes pairs. */
+  readonly gathered: number;
   readonly logits: Tiles;
   readonly dx: Tiles;
   /** Bytes of a thread's packed operands, in front of its list of rows. */
@@ -34,6 +36,15 @@ export function dxTiles(call: KernelCall, values: Tunables, isa: Isa): Tiles {
 }
 
 /**
+ * Whether a call's products take pairs of bf16. Where W is trained it is float32, and its own gradient takes rows of x as they are.
+ * @param call The call
+ * @param isa The instruction set
+ */
+export function headTakesPairs(call: KernelCall, isa: Isa): boolean {
+  return call.node.outputs.dweight === undefined && takesPairs(call, isa);
+}
+
+/**
  * The product of a chunk that makes dx.
  * @param call The call
  * @param values `rows`
@@ -41,7 +52,7 @@ export function dxTiles(call: KernelCall, values: Tunables, isa: Isa): Tiles {
  */
 export function dxProduct(call: KernelCall, values: Tunables, isa: Isa): Product {
   const [D, V] = ["D", "V"].map((name) => dimOf(call, name));
-  return { m: rowsOf(call, values), n: D, k: V, pairs: takesPairs(call, isa) };
+  return { m: rowsOf(call, values), n: D, k: V, pairs: headTakesPairs(call, isa) };
 }
 
 /**
@@ -68,15 +79,17 @@ export function headLayout(
   const rows = rowsOf(call, values);
   const dx = dxTiles(call, values, isa);
   const { logits_kc: kc, logits_mc: mc, logits_nc: nc } = values;
-  const product = { m: rows, n: wide, k: D, pairs: takesPairs(call, isa) };
+  const pairs = headTakesPairs(call, isa);
+  const product = { m: rows, n: wide, k: D, pairs, whole: pairs };
   const logits = tilesOf(product, { ...values, kc, mc, nc }, isa);
   const lines = Math.ceil(wide / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const packed = Math.max(logits.scratch, dx.scratch, others);
+  const gathered = pairs ? packedRows(rows, logits) : roundUp(rows * D, 16);
   return {
-    ...{ rows, stride, logits, dx, packed },
+    ...{ rows, stride, gathered, logits, dx, packed },
     perThread: packed + roundUp(4 * T, 64),
-    shared: roundUp(4 * rows * D, 64) + roundUp(4 * rows * stride, 64),
+    shared: 4 * gathered + roundUp(4 * rows * stride, 64),
   };
 }
 
@@ -89,7 +102,7 @@ export function headLayout(
 export function headSeconds(call: KernelCall, layout: HeadLayout, on: PredictOptions): number {
   const [D, V] = ["D", "V"].map((name) => dimOf(call, name));
   const { rows: m, logits, dx } = layout;
-  const pairs = takesPairs(call, on.isa);
+  const pairs = headTakesPairs(call, on.isa);
   return predictSteps({ m, n: V, k: D, pairs }, logits, on) +
     predictSteps({ m, n: D, k: V, pairs }, dx, on);
 }

@@ -9,7 +9,6 @@ import {
   defaultTiles,
   dimOf,
   operandBytes,
-  takesPairs,
   TILE_TUNABLES,
   type Tiles,
   tilesFit,
@@ -46,7 +45,7 @@ export const lmHeadLossTrained: Kernel = {
    */
   defaults: (call, isa) => ({
     ...defaultTiles(dxProduct(call, ROWS, isa), isa),
-    kc: takesPairs(call, isa) ? 1024 : 512,
+    kc: 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
@@ -71,8 +70,7 @@ export const lmHeadLossTrained: Kernel = {
   },
   context(call, values, isa) {
     const { flops, bytes } = traffic(call);
-    const pairs = takesPairs(call, isa);
-    return { ...layoutOf(call, values, isa), pairs, cost: costText(flops, bytes) };
+    return { ...layoutOf(call, values, isa), cost: costText(flops, bytes) };
   },
 };
 
