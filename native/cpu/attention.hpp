@@ -5,6 +5,7 @@
 // is read as it lies. Scores are logarithms to base 2: log2 e is folded into the scale of the queries.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "cpu/sweep.hpp"
@@ -284,5 +285,47 @@ class Partition {
   std::int64_t tokens_, total_ = 0, before_ = 0;
   int threads_, tile_ = S::query_tile;
 };
+
+/// Visits this thread's tiles of queries of `tokens` tokens, each with one key and value head.
+template <class S, class Visit>
+void own_tiles(const std::int32_t* start, std::int64_t tokens, const Worker& worker, const Visit& visit) {
+  Partition<S> partition(start, tokens, worker);
+  for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
+    for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
+      partition.next(row, [&](const QueryTile& tile, int owner) {
+        if (owner == worker.thread) visit(tile, kv_head);
+      });
+    }
+  }
+}
+
+/// A panel of a tile: `count` queries from `query`, of one head; `index` counts panels of the tile and its heads.
+struct Panel {
+  std::int64_t query;
+  int count, head, index;
+};
+
+template <class S, class Visit>
+void each_panel(const QueryTile& tile, int kv_head, const Visit& visit) {
+  for (int g = 0; g < S::group; ++g) {
+    for (int p = 0; p * S::panel < tile.queries; ++p) {
+      const int count = std::min(S::panel, tile.queries - p * S::panel);
+      visit(Panel{tile.query + p * S::panel, count, kv_head * S::group + g, g * S::panels + p});
+    }
+  }
+}
+
+/// Rows of y and lse of a finished panel: y = O / l, lse = m ln 2 + log l.
+template <class S, class Y, class L>
+void write_panel(Y* y, L* lse, const Panel& panel, const float* out_t, const float* maximum, const float* total) {
+  const int column = panel.index * S::panel;
+  Vec inverse[S::vectors];
+  for (int v = 0; v < S::vectors; ++v) inverse[v] = broadcast(1.0f) / load(total + column + v * Vec::lanes);
+  untranspose_panel<S>(y + panel.query * S::query_width + panel.head * S::head_dim, out_t + panel.index * S::panel_size,
+                       panel.count, inverse);
+  for (int i = 0; i < panel.count; ++i) {
+    lse[(panel.query + i) * S::heads + panel.head] = round_to<L>(maximum[column + i] * kLn2 + std::log(total[column + i]));
+  }
+}
 
 }  // namespace pacac::attention

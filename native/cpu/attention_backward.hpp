@@ -106,17 +106,8 @@ struct Backward {
     transpose_panel<S>(tiles.queries_t + panel.column * S::head_dim, q + at, panel.count, scale * kLog2E);
     transpose_panel<S>(tiles.dy_t + panel.column * S::head_dim, dy + at, panel.count, 1.0f);
     std::fill_n(tiles.dq_t + panel.column * S::head_dim, S::panel_size, 0.0f);
-    std::fill_n(tiles.lse + panel.column, S::panel, kMasked);  // lanes of no query: P = 0
-    std::fill_n(tiles.delta + panel.column, S::panel, 0.0f);
-    for (int i = 0; i < panel.count; ++i) {
-      const Y* const out = y + at + i * S::query_width;
-      Vec dot = zero();
-      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
-        dot = fma(lanes.load(out + d), lanes.load(upstream + i * S::row_stride + d), dot);
-      });
-      tiles.delta[panel.column + i] = pacac::sum(dot);
-      tiles.lse[panel.column + i] = to_float(lse[(panel.query + i) * S::heads + panel.head]) * kLog2E;
-    }
+    const L* const row_lse = lse + panel.query * S::heads + panel.head;
+    row_statistics<S>(y + at, dy + at, row_lse, panel.count, tiles.lse + panel.column, tiles.delta + panel.column);
   }
 
   /// P of a panel. Below the last key that it sees, a block of key_gradients reads up to Rows − 1 keys more.

@@ -68,12 +68,6 @@ struct BackwardInTiles {
     }
   };
 
-  /// A panel of a unit: `count` queries from `query`, of one head.
-  struct Panel {
-    std::int64_t query;
-    int count, head, index;
-  };
-
   template <class Visit>
   static void each_panel(const Unit& unit, const Visit& visit) {
     for (int at = 0, index = 0; at < unit.tile.queries; at += S::panel) {
@@ -112,15 +106,8 @@ struct BackwardInTiles {
     row_columns<S>(tiles.dy_t + panel.index * kPanel, dy + at, panel.count);
     row_lines<S>(tiles.dy + panel.index * kPanel, dy + at, panel.count);
     std::fill_n(tiles.dq_t + panel.index * S::panel_size, S::panel_size, 0.0f);
-    std::fill_n(tiles.lse + column, S::panel, kMasked);  // lanes of no query: P = 0
-    std::fill_n(tiles.delta + column, S::panel, 0.0f);
-    for (int i = 0; i < panel.count; ++i) {
-      const std::int64_t row = at + std::int64_t{i} * S::query_width;
-      Vec dot = zero();
-      sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) { dot = fma(lanes.load(y + row + d), lanes.load(dy + row + d), dot); });
-      tiles.delta[column + i] = pacac::sum(dot);
-      tiles.lse[column + i] = to_float(lse[(panel.query + i) * S::heads + panel.head]) * kLog2E;
-    }
+    const L* const row_lse = lse + panel.query * S::heads + panel.head;
+    row_statistics<S>(y + at, dy + at, row_lse, panel.count, tiles.lse + column, tiles.delta + column);
   }
 
   /// P and G of a panel and 32 keys, the first of them `key` of the tile.

@@ -7,8 +7,6 @@
 //
 // A tile of keys stays in the L1 cache while all panels of queries meet it, then the tile of values does.
 #pragma once
-#include <cmath>
-
 #include "cpu/attention.hpp"
 
 namespace pacac::attention {
@@ -26,14 +24,7 @@ struct Forward {
 
   /// This thread's tiles of `tokens` tokens.
   void run(std::int64_t tokens, const Worker& worker) const {
-    Partition<S> partition(start, tokens, worker);
-    for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
-      for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
-        partition.next(row, [&](const QueryTile& tile, int owner) {
-          if (owner == worker.thread) attend(tile, kv_head, Tiles(worker.scratch));
-        });
-      }
-    }
+    own_tiles<S>(start, tokens, worker, [&](const QueryTile& tile, int kv_head) { attend(tile, kv_head, Tiles(worker.scratch)); });
   }
 
  private:
@@ -54,31 +45,15 @@ struct Forward {
     }
   };
 
-  /// A panel of a tile: `count` queries from `query`, of one head; `index` counts panels of the unit.
-  struct Panel {
-    std::int64_t query;
-    int count, head, index;
-  };
-
-  template <class Visit>
-  static void each_panel(const QueryTile& tile, int kv_head, const Visit& visit) {
-    for (int g = 0; g < S::group; ++g) {
-      for (int p = 0; p * S::panel < tile.queries; ++p) {
-        const int count = std::min(S::panel, tile.queries - p * S::panel);
-        visit(Panel{tile.query + p * S::panel, count, kv_head * S::group + g, g * S::panels + p});
-      }
-    }
-  }
-
   void attend(const QueryTile& tile, int kv_head, const Tiles& tiles) const {
-    each_panel(tile, kv_head, [&](const Panel& panel) { begin(tiles, panel); });
+    each_panel<S>(tile, kv_head, [&](const Panel& panel) { begin(tiles, panel); });
     for (std::int64_t key = tile.start; key < tile.end(); key += S::key_tile) {
       const int keys = static_cast<int>(std::min<std::int64_t>(S::key_tile, tile.end() - key));
       const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
       copy_tile<S>(tiles.keys, k + at, S::kv_width, keys, 1.0f);
       copy_tile<S>(tiles.values, v + at, S::kv_width, keys, 1.0f);
       const auto each = [&](auto step) {
-        each_panel(tile, kv_head, [&](const Panel& panel) {
+        each_panel<S>(tile, kv_head, [&](const Panel& panel) {
           const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
           if (rows.limit > 0) step(panel.index, rows);
         });
@@ -86,7 +61,7 @@ struct Forward {
       each([&](int index, const Rows& rows) { probabilities(tiles, index, rows); });
       each([&](int index, const Rows& rows) { add_values(tiles, index, rows); });
     }
-    each_panel(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
+    each_panel<S>(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
   }
 
   void begin(const Tiles& tiles, const Panel& panel) const {
@@ -146,15 +121,7 @@ struct Forward {
   }
 
   void end(const Tiles& tiles, const Panel& panel) const {
-    const float* const total = tiles.total + panel.index * S::panel;
-    const float* const maximum = tiles.maximum + panel.index * S::panel;
-    Vec inverse[S::vectors];
-    for (int v = 0; v < S::vectors; ++v) inverse[v] = broadcast(1.0f) / load(total + v * Vec::lanes);
-    untranspose_panel<S>(y + panel.query * S::query_width + panel.head * S::head_dim,
-                         tiles.out_t + panel.index * S::panel_size, panel.count, inverse);
-    for (int i = 0; i < panel.count; ++i) {
-      lse[(panel.query + i) * S::heads + panel.head] = round_to<L>(maximum[i] * kLn2 + std::log(total[i]));
-    }
+    write_panel<S>(y, lse, panel, tiles.out_t, tiles.maximum, tiles.total);
   }
 };
 

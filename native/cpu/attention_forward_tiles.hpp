@@ -5,8 +5,6 @@
 //                                          l = l · 2^(m − m') + Σ_key P;  Oᵀ = Oᵀ · 2^(m − m') + Vᵀ P [d, query]
 //   at the end:                            y = O / l,  lse = m ln 2 + log l
 #pragma once
-#include <cmath>
-
 #include "cpu/attention_tiles.hpp"
 
 namespace pacac::attention {
@@ -26,14 +24,7 @@ struct ForwardInTiles {
   /// This thread's tiles of `tokens` tokens.
   void run(std::int64_t tokens, const Worker& worker) const {
     const TileRegisters registers;
-    Partition<S> partition(start, tokens, worker);
-    for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
-      for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
-        partition.next(row, [&](const QueryTile& tile, int owner) {
-          if (owner == worker.thread) attend(tile, kv_head, Tiles(worker.scratch));
-        });
-      }
-    }
+    own_tiles<S>(start, tokens, worker, [&](const QueryTile& tile, int kv_head) { attend(tile, kv_head, Tiles(worker.scratch)); });
   }
 
  private:
@@ -58,37 +49,21 @@ struct ForwardInTiles {
     }
   };
 
-  /// A panel of a tile: `count` queries from `query`, of one head; `index` counts panels of the unit.
-  struct Panel {
-    std::int64_t query;
-    int count, head, index;
-  };
-
-  template <class Visit>
-  static void each_panel(const QueryTile& tile, int kv_head, const Visit& visit) {
-    for (int g = 0; g < S::group; ++g) {
-      for (int p = 0; p * S::panel < tile.queries; ++p) {
-        const int count = std::min(S::panel, tile.queries - p * S::panel);
-        visit(Panel{tile.query + p * S::panel, count, kv_head * S::group + g, g * S::panels + p});
-      }
-    }
-  }
-
   void attend(const QueryTile& tile, int kv_head, const Tiles& tiles) const {
-    each_panel(tile, kv_head, [&](const Panel& panel) { begin(tiles, panel); });
+    each_panel<S>(tile, kv_head, [&](const Panel& panel) { begin(tiles, panel); });
     for (std::int64_t key = tile.start; key < tile.end(); key += S::key_tile) {
       const int keys = static_cast<int>(std::min<std::int64_t>(S::key_tile, tile.end() - key));
       const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
       row_blocks<S>(tiles.keys, k + at, S::kv_width, keys);
       column_blocks<S>(tiles.values_t, v + at, S::kv_width, keys, S::key_tile);
-      each_panel(tile, kv_head, [&](const Panel& panel) {
+      each_panel<S>(tile, kv_head, [&](const Panel& panel) {
         const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
         if (rows.limit == 0) return;
         scores(tiles, panel.index, rows);
         add_values(tiles, panel.index, rows);
       });
     }
-    each_panel(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
+    each_panel<S>(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
   }
 
   void begin(const Tiles& tiles, const Panel& panel) const {
@@ -156,15 +131,7 @@ struct ForwardInTiles {
   }
 
   void end(const Tiles& tiles, const Panel& panel) const {
-    const float* const total = tiles.total + panel.index * S::panel;
-    const float* const maximum = tiles.maximum + panel.index * S::panel;
-    Vec inverse[S::vectors];
-    for (int v = 0; v < S::vectors; ++v) inverse[v] = broadcast(1.0f) / load(total + v * Vec::lanes);
-    untranspose_panel<S>(y + panel.query * S::query_width + panel.head * S::head_dim,
-                         tiles.out_t + panel.index * S::panel_size, panel.count, inverse);
-    for (int i = 0; i < panel.count; ++i) {
-      lse[(panel.query + i) * S::heads + panel.head] = round_to<L>(maximum[i] * kLn2 + std::log(total[i]));
-    }
+    write_panel<S>(y, lse, panel, tiles.out_t, tiles.maximum, tiles.total);
   }
 };
 

@@ -15,6 +15,21 @@ struct Unit {
   bool first;  ///< whether dK and dV begin with it
 };
 
+/// Of rows of one head: lse to base 2, and delta = Σ_d dy y. All three begin with the first row's.
+template <class S, class Y, class DY, class L>
+void row_statistics(const Y* y, const DY* dy, const L* lse, int rows, float* lse_to, float* delta_to) {
+  std::fill_n(lse_to, S::panel, kMasked);  // lanes of no query: P = 0
+  std::fill_n(delta_to, S::panel, 0.0f);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    Vec dot = zero();
+    sweep(0, S::head_dim, [&](std::int64_t d, auto lanes) {
+      dot = fma(lanes.load(y + i * S::query_width + d), lanes.load(dy + i * S::query_width + d), dot);
+    });
+    delta_to[i] = pacac::sum(dot);
+    lse_to[i] = to_float(lse[i * S::heads]) * kLog2E;
+  }
+}
+
 /// `work` has start, dk and dv; Tiles with dk[2] and dv[2], [seq_len, padded_dim]: sums of a row that the thread enters midway, and of
 /// others; attend(tiles, unit); and key_factor(), by which sums of dK are multiplied at last.
 template <class S, class Work>
