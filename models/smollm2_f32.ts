@@ -6,5 +6,5 @@ import smollm2 from "./smollm2.ts";
 export default {
   ...smollm2,
   name: "smollm2-f32",
-  train: { ...smollm2.train, storage: "f32", maxKeptBytes: 1_150_000_000 },
+  train: { ...smollm2.train, storage: "f32", maxKeptBytes: 900_000_000 },
 } satisfies FineTuneSpec;

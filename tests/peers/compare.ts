@@ -80,7 +80,7 @@ async function specAt({ name, batch, seqLen }: Shape, storage: "f32" | "bf16"): 
   const train = `{ ...smollm2.train, batch: ${batch}, seqLen: ${seqLen}, storage: "${storage}" }`;
   await Deno.writeTextFile(
     `${folder}/${program}.ts`,
-    `import smollm2 from "../models/smollm2.ts";\n` +
+    `import smollm2 from "../models/smollm2${storage === "f32" ? "_f32" : ""}.ts";\n` +
       `export default { ...smollm2, name: "${program}", train: ${train} };\n`,
   );
   return program;
