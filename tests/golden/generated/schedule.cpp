@@ -21,7 +21,7 @@ extern const KernelEntry linear_T3_K8_O8_757c4a2f;
 extern const KernelEntry linear_T3_K8_O12_d13fd408;
 extern const KernelEntry swiglu_T3_F12_c523819b;
 extern const KernelEntry linear_T3_K12_O8_R2_f1a912d2;
-extern const KernelEntry lm_head_loss_T3_D8_V11_204d19d0;
+extern const KernelEntry lm_head_loss_T3_D8_V11_0c3bf3fe;
 extern const KernelEntry mean_loss_T3_0b92b72b;
 extern const KernelEntry lm_head_logits_T3_D8_V11_C3_a861a8b1;
 extern const KernelEntry rms_norm_backward_T3_D8_7bff37a8;
@@ -60,7 +60,7 @@ void forward(Run& run) {
       {33, 34, 49, 53, 35, 54, 25});  // x, weight, delta, index, residual -> y, x_p
   // Outside the layers.
   run(use::rms_norm_T3_D8_c52060e8, {35, 36, 37, 38});  // x, weight -> y, inverse_rms
-  run(use::lm_head_loss_T3_D8_V11_204d19d0,
+  run(use::lm_head_loss_T3_D8_V11_0c3bf3fe,
       {37, 8, 7, 3, 39, 40});                    // x, weight, target, loss_scale -> losses, dx
   run(use::mean_loss_T3_0b92b72b, {39, 3, 41});  // losses, loss_scale -> loss
 }
