@@ -83,7 +83,7 @@ function samplesOf(kernels: readonly Kernel[], seed: number): Sample[] {
     assert.ok(draft !== undefined, `${op} can be tuned and has no line in this test`);
     const sample = fc.record({
       draft: draft.map((rest) => ({ op, ...rest })),
-      draws: fc.array(fc.nat(), { minLength: 400, maxLength: 400 }),
+      draws: fc.array(fc.nat(), { minLength: 6000, maxLength: 6000 }),
       storage: fc.constantFrom("f32" as const, "bf16" as const),
       seed: fc.nat(),
     });

@@ -35,12 +35,8 @@ export function dxTiles(call: KernelCall, values: Tunables, isa: Isa): Tiles {
   return tilesOf(dxProduct(call, values, isa), values, isa);
 }
 
-/**
- * Whether a call's products take pairs of bf16. Where W is trained it is float32, and its own gradient takes rows of x as they are.
- * @param call The call
- * @param isa The instruction set
- */
-export function headTakesPairs(call: KernelCall, isa: Isa): boolean {
+/** Whether a call's products take pairs of bf16. Where W is trained it is float32, and its own gradient takes rows of x as they are. */
+function headTakesPairs(call: KernelCall, isa: Isa): boolean {
   return call.node.outputs.dweight === undefined && takesPairs(call, isa);
 }
 
