@@ -27,7 +27,6 @@ import type { Graph } from "./graph/graph.ts";
 import { print } from "./graph/print.ts";
 import { runDecodePasses } from "./passes/decode.ts";
 import { GRAPH_PASSES, runGraphPasses } from "./passes/mod.ts";
-import { machineAt } from "./targets/roofline.ts";
 import { place } from "./passes/place.ts";
 import { resolve } from "./passes/resolve.ts";
 import { select } from "./passes/select.ts";
@@ -39,6 +38,7 @@ import { architectureOf, gpuMachine, type GpuName } from "./targets/cuda/gpus.ts
 import { requireCuda } from "./targets/cuda/limits.ts";
 import { cudaTarget, cudaTargetOn } from "./targets/cuda/mod.ts";
 import type { Plan } from "./targets/plan.ts";
+import { machineAtStorage } from "./targets/roofline.ts";
 import {
   interpretedPlacement,
   REFERENCE_MACHINE,
@@ -118,6 +118,7 @@ export async function compile(
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
+  const target = targetOf(targetName, { isa, gpu: options.gpu });
   const graph = options.decode === undefined
     ? runGraphPasses(
       spec,
@@ -126,15 +127,12 @@ export async function compile(
         timer.lap(pass);
         after(pass, graph);
       },
-      targetName === "cpu"
-        ? { pairs: ISAS[isa].pairs > 0 }
-        : { passing: targetName === "cuda" ? "bf16" : "f32" },
+      { passing: targetName === "cuda" ? "bf16" : "f32", pairs: target.isa.pairs > 0 },
     )
     : runDecodePasses(spec, model.architecture, options.decode);
   if (options.decode !== undefined) timer.lap("decode");
   if (targetName === "cuda") requireCuda(graph, spec);
   const interpreted = targetName === "reference";
-  const target = targetOf(targetName, { isa, gpu: options.gpu });
   const choice = targetName !== "cpu" || options.tuned === false
     ? undefined
     : openChoice(options.database, { isa: target.isa, threads });
@@ -245,7 +243,7 @@ export async function machineNow(
   storage: FineTuneSpec["train"]["storage"],
 ): Promise<Machine> {
   const machine = await machineOf(cpuTarget(chooseIsa(isa)).isa, { threads, fresh: true });
-  return machineAt(machine, storage);
+  return machineAtStorage(machine, storage);
 }
 
 class Timer {

@@ -170,7 +170,7 @@ class Engine {
   /// The number of threads, of a program that this process can run.
   static int checked(const Program& program, int threads) {
     if (std::strcmp(program.isa, "amx_bf16") == 0 && !allow_tiles()) {
-      throw std::runtime_error("the system lets this process use no tile registers (AMX); compile with --isa avx512_bf16");
+      throw std::runtime_error("the system lets this process use no tile registers (AMX); compile with --isa avx512");
     }
     if (threads < 1 || threads > program.threads) {
       throw std::invalid_argument("the program was planned for 1 to " +

@@ -4,7 +4,7 @@
  */
 import { bytesOf, type DType, elements, type Phase, type Tensor } from "../graph/graph.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
-import { machineAt } from "../targets/roofline.ts";
+import { machineAtStorage } from "../targets/roofline.ts";
 import type { Isa, KernelCall, Machine, Occupancy } from "../targets/target.ts";
 import { dimsText } from "./kernel_source.ts";
 
@@ -86,7 +86,7 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
       : weights.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     peak: plan.peak,
     predictedSeconds: inStep.reduce((sum, call) => sum + predict(call, on).seconds, 0),
-    machine: machineAt(machine, plan.info.storage),
+    machine: machineAtStorage(machine, plan.info.storage),
     kernels,
     activations: {
       phases: PHASES.map((phase) => ({
@@ -115,7 +115,7 @@ function predict(
   { isa, machine, storage }: On,
 ): { seconds: number; bound: "compute" | "memory" } {
   const { flops, bytes } = kernel.traffic(call, values);
-  const compute = flops / machineAt(machine, storage).flopsPerSecond;
+  const compute = flops / machineAtStorage(machine, storage).flopsPerSecond;
   const bound = compute >= bytes / machine.bytesPerSecond ? "compute" : "memory";
   return { seconds: kernel.predict(call, values, { isa, machine }), bound };
 }

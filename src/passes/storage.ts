@@ -21,21 +21,20 @@ export interface StorageOptions {
   readonly pairs?: boolean;
 }
 
-/** The inputs that such products round, and the gradients that are made of the same ones. */
+/** The inputs that products with a frozen weight round, and PaCA's gradients that are made of the same ones. */
 const MULTIPLIED: Readonly<Record<string, string>> = {
   linear: "x",
   paca_linear: "x",
   linear_backward_input: "dy",
   paca_linear_backward_input: "dy",
-  linear_backward_weight: "dy",
   paca_linear_backward_delta: "dy",
 };
 
-/** Whether products with weights are all that reads a tensor. */
+/** Whether products with weights that are stored as bf16 are all that reads a tensor, once weights have their types. */
 function isMultiplied(graph: Graph, tensor: Tensor): boolean {
   const reads = graph.nodes.flatMap((node) =>
     Object.entries(node.inputs).filter(([, read]) => read === tensor).map(([name]) =>
-      MULTIPLIED[node.op] === name
+      MULTIPLIED[node.op] === name && node.inputs.weight?.dtype !== "f32"
     )
   );
   return reads.length > 0 && reads.every((read) => read);

@@ -10,7 +10,7 @@ import type { Kernel, Machine } from "./target.ts";
  * @param machine The machine's rates
  * @param storage The program's
  */
-export function machineAt<M extends Pick<Machine, "flopsPerSecond" | "pairFlopsPerSecond">>(
+export function machineAtStorage<M extends Pick<Machine, "flopsPerSecond" | "pairFlopsPerSecond">>(
   machine: M,
   storage: DType,
 ): M {

@@ -8,7 +8,7 @@ import { Cache } from "../build/cache.ts";
 import { Renderer } from "../emit/render.ts";
 import { must } from "../errors.ts";
 import type { Plan } from "../targets/plan.ts";
-import { machineAt } from "../targets/roofline.ts";
+import { machineAtStorage } from "../targets/roofline.ts";
 import type { Machine, Tunables } from "../targets/target.ts";
 import { isAllowed } from "./choose.ts";
 import { type DistinctCall, distinctCalls, shapeText } from "./distinct.ts";
@@ -331,7 +331,7 @@ class Tuner {
   #measured(entry: Entry): NonNullable<TunedCall["measured"]> {
     const { values, gain, seconds, flopsPerSecond } = entry;
     const { machine, plan } = this.#tools;
-    const peakShare = flopsPerSecond / machineAt(machine, plan.info.storage).flopsPerSecond;
+    const peakShare = flopsPerSecond / machineAtStorage(machine, plan.info.storage).flopsPerSecond;
     return { values, gain, seconds, defaultSeconds: gain * seconds, flopsPerSecond, peakShare };
   }
 

@@ -24,6 +24,21 @@ Deno.test("passes: a tiny llama in full, rebuilt at level 2", () => {
   assertGolden(new URL("./full_recompute_2.graph", import.meta.url), print(graph));
 });
 
+Deno.test("storage: what only products with bf16 weights read is bf16 where they round it", () => {
+  const targets = ["q_proj", "down_proj"];
+  const adapt = { ...TINY_PACA, targets };
+  const typesOf = (adapt: typeof TINY_PACA | typeof FULL, pairs: boolean) => {
+    const graph = runPasses({ storage: "bf16", adapt }, () => {}, { pairs });
+    return new Map(graph.tensors.map(({ name, dtype }) => [name, dtype]));
+  };
+  const [apart, paired] = [false, true].map((pairs) => typesOf(adapt, pairs));
+  const changed = [...paired].filter(([name, dtype]) => apart.get(name) !== dtype);
+  assert.ok(changed.some(([name]) => name.includes("mlp")), "the input of down_proj");
+  assert.ok(changed.every(([, dtype]) => dtype === "bf16"));
+  // A weight that is trained is float32: nothing is rounded for its products.
+  assert.deepEqual(typesOf(FULL, true), typesOf(FULL, false));
+});
+
 Deno.test("parse() reads back what print() wrote", () => {
   for (const options of [{}, { adapt: FULL }, { storage: "bf16" }] as const) {
     const text = print(runPasses(options));

@@ -11,7 +11,7 @@
 import { parseArgs } from "node:util";
 import { machineNow } from "../../src/compile.ts";
 import { processorName } from "../../src/build/processor.ts";
-import { machineAt } from "../../src/targets/roofline.ts";
+import { machineAtStorage } from "../../src/targets/roofline.ts";
 import type { Machine } from "../../src/targets/target.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
@@ -178,7 +178,7 @@ async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
       peakShares: flopsPerStep === undefined
         ? []
         : seconds[i].map((of, turn) =>
-          flopsPerStep / of / machineAt(peaks[turn], storage).flopsPerSecond
+          flopsPerStep / of / machineAtStorage(peaks[turn], storage).flopsPerSecond
         ),
       peakRssMb: await stepper.end(),
       warmUpSeconds,

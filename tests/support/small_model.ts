@@ -5,6 +5,7 @@
 import type { Graph } from "../../src/graph/graph.ts";
 import { adamw, fineTune } from "../../src/mod.ts";
 import { runGraphPasses } from "../../src/passes/mod.ts";
+import type { StorageOptions } from "../../src/passes/storage.ts";
 import { llama, type LlamaConfig } from "../../src/spec/families/llama.ts";
 import type { AdaptSpec, FineTuneSpec, TrainSpec } from "../../src/spec/description.ts";
 
@@ -75,10 +76,12 @@ export function smallSpec(options: SmallOptions = {}): FineTuneSpec {
  * Runs the graph passes over a small llama.
  * @param options The model and method
  * @param after Called with each pass's name and the graph behind it
+ * @param types What the target wants of the types
  */
 export function runPasses(
   options: SmallOptions = {},
   after: (pass: string, graph: Graph) => void = () => {},
+  types: StorageOptions = {},
 ): Graph {
-  return runGraphPasses(smallSpec(options), llama(options.config ?? TINY), after);
+  return runGraphPasses(smallSpec(options), llama(options.config ?? TINY), after, types);
 }

@@ -30,7 +30,7 @@ export function attentionDefaults(call: KernelCall, isa: Isa): Tunables {
 }
 
 /** Rows and columns of a product in tile registers: kBlock of native/cpu/attention_tiles.hpp. */
-const BLOCK = 32;
+export const BLOCK = 32;
 
 /**
  * Whether a call's products work in tile registers: its operands are bf16, and heads are whole steps of 32 values.

@@ -14,13 +14,13 @@ import {
   attentionExtents,
   attentionInTiles,
   attentionLegal,
+  BLOCK,
   scratchBytes,
   spread,
 } from "./attention.ts";
 
 /** Bytes of a thread's arrays where products work in tile registers: Tiles of native/cpu/attention_backward_tiles.hpp. */
 function inTiles({ headDim, keyTile, columns }: AttentionExtents, sums: number): number {
-  const panel = 32, block = panel * panel;
   return scratchBytes([
     ...Array(4).fill(columns * headDim / 2), // queries and dy, either way
     columns * headDim, // dq, transposed
@@ -29,9 +29,9 @@ function inTiles({ headDim, keyTile, columns }: AttentionExtents, sums: number):
     ...Array(3).fill(keyTile * headDim / 2), // keys, either way, and values
     keyTile * columns / 2, // p
     keyTile * columns / 2, // g
-    keyTile * panel / 2, // g of a panel, in lines
-    block, // scores
-    block, // upstream
+    keyTile * BLOCK / 2, // g of a panel, in lines
+    BLOCK * BLOCK, // scores
+    BLOCK * BLOCK, // upstream
     ...[sums, sums, sums, sums], // dk, dv: of a row entered midway, and of others
   ]);
 }
