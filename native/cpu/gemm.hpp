@@ -118,7 +118,6 @@ template <class T, int R, class A, class Store>
   for (int r = 0; r < R; r++) store_row<T>(store, Place{place.row + r, place.column, place.first}, sum[r], columns);
 }
 
-#ifdef PACAC_ISA_AMX_BF16
 /// One tile in tile registers: R rows, of which `rows` exist; what is computed of others is never stored.
 template <class T, int R, class A, class Store>
 [[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
@@ -132,24 +131,22 @@ template <class T, int R, class A, class Store>
     store_row<T>(store, Place{place.row + r, place.column, place.first}, sum, columns);
   }
 }
-#endif
 
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
 template <class T, int R, class A, class Store>
 inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
                     const Place& place, std::int64_t columns) {
-#ifdef PACAC_ISA_AMX_BF16
   if constexpr (T::kInTiles) {
     if constexpr (R > 16) {
       if (rows <= 16) return tile_in_tiles<T, 16, A>(rows, a, b, count, store, place, columns);
     }
-    return tile_in_tiles<T, R, A>(rows, a, b, count, store, place, columns);
+    tile_in_tiles<T, R, A>(rows, a, b, count, store, place, columns);
+  } else {
+    if constexpr (R > 1) {
+      if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
+    }
+    tile<T, R, A>(a, b, count, store, place, columns);
   }
-#endif
-  if constexpr (R > 1 && !T::kInTiles) {
-    if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
-  }
-  if constexpr (!T::kInTiles) tile<T, R, A>(a, b, count, store, place, columns);
 }
 
 /// The same tiles, one vector wide.

@@ -87,7 +87,6 @@ struct RowsPaired {
     extension.row(row, source, begin, deep - ahead);
     for (std::int64_t beyond = deep - ahead; beyond < 2 * pairs_of(deep) - ahead; beyond++) row[beyond] = bf16{0};
   }
-#ifdef PACAC_ISA_AMX_BF16
   void row_in_tiles(float* row, const E* source, std::int64_t k, std::int64_t deep) const {
     constexpr std::int64_t kWide = 2 * kPairsTogether;
     const std::int64_t whole = steps_below(K, k, deep) / kWide, all = pairs_of(deep) / kPairsTogether;
@@ -99,7 +98,6 @@ struct RowsPaired {
       std::memcpy(row, rest + (step - whole) * kWide, kWide * sizeof(bf16));
     }
   }
-#endif
 };
 
 /// Rows that RowsPaired::block() packed before, all of k at once: strip after strip, the first that of row 0.

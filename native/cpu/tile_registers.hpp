@@ -3,7 +3,8 @@
 //   C[16,16] += A[16,32] B[32,16]: a row of A is 16 pairs of k; a row of B is the pair of one k and k + 1 for 16 columns
 //
 // That is how gemm_pairs.hpp packs both. Sums are float32; denormals count as 0. (Intel, Architecture Instruction Set Extensions
-// Programming Reference, TDPBF16PS.) A processor without tiles has none of this: a step is one pair then.
+// Programming Reference, TDPBF16PS.) A processor without tiles has none of this, by name alone: a
+// step is one pair then.
 #pragma once
 #include "cpu/vec.hpp"
 
@@ -104,6 +105,11 @@ inline Vec pairs_across(const bf16* first, const bf16* second) {
 #else
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};
+template <int high, int wide, bool add = false>
+void multiply_tiles(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b, std::int64_t b_row, std::int64_t steps,
+                    float* c, std::int64_t c_row);
+template <class E>
+Vec pairs_along(const E* p);
 #endif
 constexpr bool kHasTiles = kPairsTogether > 1;
 
