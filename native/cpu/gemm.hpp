@@ -37,7 +37,7 @@ struct Tiles {
   static constexpr int MR = mr, NV = nv, NR = nv * Vec::lanes;
   static constexpr int KC = kc, MC = mc / mr * mr, NC = nc / NR * NR;
   static_assert(mr >= 1 && nv >= 1 && kc >= 1 && mc >= mr && nc >= NR);
-  static_assert(!kInTiles || ((mr == 16 || mr == 32) && nv <= 2), "register tiles are one or two tiles each way");
+  static_assert(!kInTiles || mr % 16 == 0, "rows of register tiles");
   /// Bytes of a thread's packed operands; A's share also where A is read in place. (The 64: a whole vector stored at A's end.)
   static constexpr std::int64_t kPackedB = (4 * steps(KC) * NC + 63) / 64 * 64;
   static constexpr std::int64_t kPackedA = 4 * MC * (steps(KC) + kRowPadding) + 64;
@@ -119,12 +119,12 @@ template <class T, int R, class A, class Store>
 }
 
 /// One tile in tile registers: R rows, of which `rows` exist; what is computed of others is never stored.
-template <class T, int R, class A, class Store>
-[[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
-                                     const Place& place, std::int64_t columns) {
+template <class T, int R, class Store>
+[[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const TileStrip& a, const float* b, const Store& store, const Place& place,
+                                     std::int64_t columns) {
   if constexpr ((T::kFetch & 2) != 0) fetch_tile<T>(store, place, rows);
   alignas(64) float sums[R * T::NR];
-  multiply_tiles<R / 16, T::NV>(a, A::kRowStep, A::kTileStep, b, T::NR, count / kPairsTogether, sums, T::NR);
+  multiply_tiles<R / 16, T::NV>(a, b, T::NR, sums, T::NR);
   for (std::int64_t r = 0; r < rows; r++) {
     Vec sum[T::NV];
     for (int v = 0; v < T::NV; v++) sum[v] = load(sums + r * T::NR + v * Vec::lanes);
@@ -132,15 +132,31 @@ template <class T, int R, class A, class Store>
   }
 }
 
+/// A strip of A as a micro-kernel takes it.
+template <class T>
+using Strip = std::conditional_t<T::kInTiles, TileStrip, const float*>;
+
+/// Strip `i` of a block of A that begins at `k`; `packed` is what block() could write to.
+template <class T, class A>
+inline Strip<T> strip_of(const A& a, const float* block, [[maybe_unused]] const float* packed, std::int64_t i,
+                         [[maybe_unused]] std::int64_t k, std::int64_t deep) {
+  if constexpr (requires { a.strip(block, packed, i, k, deep); }) return a.strip(block, packed, i, k, deep);
+  else if constexpr (T::kInTiles) {
+    return {{block + i * A::strip_step(deep), A::kRowStep, A::kTileStep, T::steps(deep) / kPairsTogether}, {}};
+  } else {
+    return block + i * A::strip_step(deep);
+  }
+}
+
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
 template <class T, int R, class A, class Store>
-inline void tile_of(std::int64_t rows, const float* a, const float* b, std::int64_t count, const Store& store,
+inline void tile_of(std::int64_t rows, const Strip<T>& a, const float* b, [[maybe_unused]] std::int64_t count, const Store& store,
                     const Place& place, std::int64_t columns) {
   if constexpr (T::kInTiles) {
     if constexpr (R > 16) {
-      if (rows <= 16) return tile_in_tiles<T, 16, A>(rows, a, b, count, store, place, columns);
+      if (rows <= R - 16) return tile_of<T, R - 16, A>(rows, a, b, count, store, place, columns);
     }
-    tile_in_tiles<T, R, A>(rows, a, b, count, store, place, columns);
+    tile_in_tiles<T, R>(rows, a, b, store, place, columns);
   } else {
     if constexpr (R > 1) {
       if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
@@ -194,8 +210,8 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
               a.fetch(last ? rows.begin : m + T::MC, high, last ? k + T::KC : k, deep,
                       Share{j / T::NR * strips + i, strips * ((wide + T::NR - 1) / T::NR)});
             }
-            tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, T::steps(deep), store,
-                                 Place{m + i * T::MR, n + j, k == 0}, exist);
+            tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), strip_of<T>(a, block, packed_a, i, k, deep), panel, T::steps(deep),
+                                 store, Place{m + i * T::MR, n + j, k == 0}, exist);
           }
         }
         if constexpr (Others::kColumns > 0) {
@@ -205,8 +221,8 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
             float* const panel = reinterpret_cast<float*>(scratch + T::kScratch) + (j - begin) * T::steps(T::KC);
             if (m == rows.begin) others.b.template pack<1>(panel, k, deep, j, exist);
             for (std::int64_t i = 0; i < strips; i++) {
-              tile_of<Narrow<T>, T::MR, A>(smaller(T::MR, high - i * T::MR), block + i * A::strip_step(deep), panel, T::steps(deep),
-                                           others.store, Place{m + i * T::MR, j, k == 0}, exist);
+              tile_of<Narrow<T>, T::MR, A>(smaller(T::MR, high - i * T::MR), strip_of<T>(a, block, packed_a, i, k, deep), panel,
+                                           T::steps(deep), others.store, Place{m + i * T::MR, j, k == 0}, exist);
             }
           }
         }

@@ -100,6 +100,36 @@ struct RowsPaired {
   }
 };
 
+/// As RowsPaired, of bf16 rows that tile registers load from where they lie, whole tiles along k and across rows: the extension alone
+/// is packed.
+template <class T, std::int64_t K, class Extension = NoExtension>
+struct RowsLoaded {
+  const bf16* from;
+  Extension extension{};
+  static constexpr std::int64_t kWide = 2 * kPairsTogether;
+  static_assert(T::kInTiles && K % kWide == 0 && (T::KC % kWide == 0 || T::KC >= K), "slices are whole tiles");
+  const float* block(float* to, std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep) const {
+    const std::int64_t own = steps_below(K, k, deep), step = pairs_of(deep - own);
+    if (own < deep) {
+      for (std::int64_t i = 0; i < high; i++) {
+        bf16 row[2 * T::steps(T::KC)] = {};
+        extension.row(row, from + (m + i) * K, k + own, deep - own);
+        std::memcpy(to + i * step, row, static_cast<std::size_t>(step) * sizeof(float));
+      }
+    }
+    return reinterpret_cast<const float*>(from + m * K + k);
+  }
+  TileStrip strip(const float* block, const float* packed, std::int64_t i, std::int64_t k, std::int64_t deep) const {
+    const std::int64_t own = steps_below(K, k, deep), step = pairs_of(deep - own);
+    return {{block + i * T::MR * (K / 2), K / 2, kPairsTogether, own / kWide},
+            {packed + i * T::MR * step, step, kPairsTogether, step / kPairsTogether}};
+  }
+  /// Asks for part of the block.
+  void fetch(std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep, Share share) const {
+    fetch_rows(from, m * K + k, K, high, deep, share);
+  }
+};
+
 /// Rows that RowsPaired::block() packed before, all of k at once: strip after strip, the first that of row 0.
 template <class Rows, class T>
 struct RowsPacked {
@@ -111,10 +141,14 @@ struct RowsPacked {
   }
 };
 
-/// The rows of a row-major matrix as A.
-template <class T, std::int64_t stride, class E>
-RowsPaired<T, stride, stride, E> paired_rows_of(const E* from) {
-  return {from};
+/// The `M` rows of a row-major matrix of K columns as A.
+template <class T, std::int64_t M, std::int64_t K, class E, class Extension = NoExtension>
+auto paired_rows_of(const E* from, Extension extension = {}) {
+  if constexpr (T::kInTiles && std::is_same_v<E, bf16> && M % 16 == 0 && K % (2 * kPairsTogether) == 0) {
+    return RowsLoaded<T, K, Extension>{from, extension};
+  } else {
+    return RowsPaired<T, K, K, E, Extension>{from, nullptr, extension};
+  }
 }
 
 /// Of B: step extension_of(K) + j holds scale * delta[n,j], delta [O, rank].

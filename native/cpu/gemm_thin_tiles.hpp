@@ -72,7 +72,7 @@ void thin_product_in_tiles(Worker::Range columns, std::int64_t tokens, const X* 
       for (std::int64_t b = 0; b < Rows::blocks; b++) {
         const float* const a = packed + t / 32 * Rows::padded * kPairsTogether + b * Rows::block * kPairsTogether;
         for (std::int64_t j = 0; j < padded; j += 32) {
-          multiply_tiles<Rows::high, 2, true>(a, kPairsTogether, Rows::padded * kPairsTogether, lines + j, NC, steps,
+          multiply_tiles<Rows::high, 2, true>({{a, kPairsTogether, Rows::padded * kPairsTogether, steps}, {}}, lines + j, NC,
                                               sums + b * Rows::block * NC + j, NC);
         }
       }

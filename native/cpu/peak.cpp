@@ -55,7 +55,7 @@ double pair_products([[maybe_unused]] Clock::time_point end) {
   alignas(64) float tiles[2 * 16 * 16] = {}, sums[4 * 16 * 16];
   while (Clock::now() < end) {
     for (int i = 0; i < 20; ++i) {
-      pacac::multiply_tiles<2, 2>(tiles, 16, 0, tiles, 0, 32, sums, 32);
+      pacac::multiply_tiles<2, 2>({{tiles, 16, 0, 32}, {}}, tiles, 0, sums, 32);
     }
     flops += 20.0 * 32 * 4 * (2 * 16 * 16 * 32);
   }

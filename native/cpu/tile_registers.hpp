@@ -6,9 +6,22 @@
 // Programming Reference, TDPBF16PS.) A processor without tiles has these by
 // name alone: a step is one pair then.
 #pragma once
+#include <utility>
+
 #include "cpu/vec.hpp"
 
 namespace pacac {
+
+/// `count` steps of 16 pairs of A: from row to row it is `row` floats, from step to step `step` floats.
+struct TileSteps {
+  const float* from;
+  std::int64_t row, step, count;
+};
+
+/// Rows of A: their steps, and those behind them that lie elsewhere.
+struct TileStrip {
+  TileSteps steps, rest;
+};
 
 #ifdef PACAC_ISA_AMX_BF16
 /// Pairs of k that a step of a micro-kernel takes.
@@ -30,45 +43,68 @@ class TileRegisters {
   TileRegisters& operator=(const TileRegisters&) = delete;
 };
 
-/// C[16 high, 16 wide] = Σ A B over `steps` steps of 16 pairs, or += where `add`; high and wide are 1 or 2 tiles. From row to row of A, B
-/// and C it is a_row, b_row and c_row floats, from step to step of A a_step floats. Two tiles each way share what is loaded: four
-/// products take four loads.
+// Instructions on tile registers, by number. (The compiler's own take literals, and do not tell it that they touch memory.)
+template <int tile>
+inline void zero_tile() {
+  asm volatile("tilezero\t%%tmm%c0" ::"i"(tile));
+}
+/// 16 rows of 64 bytes, `row` floats apart.
+template <int tile>
+inline void load_tile(const float* from, std::int64_t row) {
+  asm volatile("tileloadd\t(%0,%1,1), %%tmm%c2" ::"r"(from), "r"(row * 4), "i"(tile) : "memory");
+}
+template <int tile>
+inline void store_tile(float* to, std::int64_t row) {
+  asm volatile("tilestored\t%%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(row * 4), "i"(tile) : "memory");
+}
+/// sums += a b.
+template <int sums, int a, int b>
+inline void multiply_tile() {
+  asm volatile("tdpbf16ps\t%%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sums), "i"(a), "i"(b));
+}
+
+/// body(i) for i = 0 … count - 1, each a constant.
+template <int count, class Body>
+[[gnu::always_inline]] inline void each_tile(const Body& body) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (body(std::integral_constant<int, i>{}), ...);
+  }
+  (std::make_integer_sequence<int, count>{});
+}
+
+/// C[16 high, 16 wide] = Σ A B over all steps of `a`, or += where `add`. From row to row of B and C it is b_row and c_row floats.
+///
+/// Sums have registers of their own, and so have the tiles of A; one of B follows another in the same register. Fewer registers are
+/// faster where another program runs on the core's second thread: the processor has too few behind them then to load one that is in
+/// use (16x32: 4 registers, 1140 GFLOP/s on a shared core of a Xeon; 32x32: 8 registers, 600; alone both 2600).
 template <int high, int wide, bool add = false>
-[[gnu::always_inline]] inline void multiply_tiles(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b,
-                                                  std::int64_t b_row, std::int64_t steps, float* c, std::int64_t c_row) {
-  static_assert(high >= 1 && high <= 2 && wide >= 1 && wide <= 2);
-  constexpr std::int64_t kSide = 16, kFloat = sizeof(float);
-  float* const c_below = c + kSide * c_row;
-  asm volatile("" ::: "memory");  // the compiler does not know that loads of tiles read memory
-  if constexpr (add) {
-    _tile_loadd(0, c, c_row * kFloat);
-    if constexpr (wide > 1) _tile_loadd(1, c + kSide, c_row * kFloat);
-    if constexpr (high > 1) _tile_loadd(2, c_below, c_row * kFloat);
-    if constexpr (high > 1 && wide > 1) _tile_loadd(3, c_below + kSide, c_row * kFloat);
-  } else {
-    _tile_zero(0);
-    if constexpr (wide > 1) _tile_zero(1);
-    if constexpr (high > 1) _tile_zero(2);
-    if constexpr (high > 1 && wide > 1) _tile_zero(3);
-  }
-  for (std::int64_t step = 0; step < steps; step++, a += a_step, b += kSide * b_row) {
-    _tile_loadd(6, b, b_row * kFloat);
-    _tile_loadd(4, a, a_row * kFloat);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (wide > 1) {
-      _tile_loadd(7, b + kSide, b_row * kFloat);
-      _tile_dpbf16ps(1, 4, 7);
+[[gnu::always_inline]] inline void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c,
+                                                  std::int64_t c_row) {
+  constexpr int kSums = high * wide, kA = high > 1 && wide > 1 ? high : 1, kB = kSums + kA;
+  static_assert(kB < 8);
+  constexpr std::int64_t kSide = 16;
+  each_tile<kSums>([&](auto i) __attribute__((always_inline)) {
+    if constexpr (add) load_tile<i>(c + (i / wide * c_row + i % wide) * kSide, c_row);
+    else zero_tile<i>();
+  });
+  const auto take = [&](const TileSteps& steps) __attribute__((always_inline)) {
+    const float* rows = steps.from;
+    for (std::int64_t step = 0; step < steps.count; step++, rows += steps.step, b += kSide * b_row) {
+      each_tile<wide>([&](auto j) __attribute__((always_inline)) {
+        load_tile<kB>(b + j * kSide, b_row);
+        each_tile<high>([&](auto i) __attribute__((always_inline)) {
+          constexpr int kOwn = kSums + i % kA;
+          if constexpr (j == 0) load_tile<kOwn>(rows + i * kSide * steps.row, steps.row);
+          multiply_tile<i * wide + j, kOwn, kB>();
+        });
+      });
     }
-    if constexpr (high > 1) {
-      _tile_loadd(5, a + kSide * a_row, a_row * kFloat);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (wide > 1) _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-  _tile_stored(0, c, c_row * kFloat);
-  if constexpr (wide > 1) _tile_stored(1, c + kSide, c_row * kFloat);
-  if constexpr (high > 1) _tile_stored(2, c_below, c_row * kFloat);
-  if constexpr (high > 1 && wide > 1) _tile_stored(3, c_below + kSide, c_row * kFloat);
+  };
+  take(a.steps);
+  take(a.rest);
+  each_tile<kSums>([&](auto i) __attribute__((always_inline)) {
+    store_tile<i>(c + (i / wide * c_row + i % wide) * kSide, c_row);
+  });
 }
 
 /// p[0 … 32) as 16 pairs, rounded to bf16.
@@ -106,8 +142,7 @@ inline Vec pairs_across(const bf16* first, const bf16* second) {
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};
 template <int high, int wide, bool add = false>
-void multiply_tiles(const float* a, std::int64_t a_row, std::int64_t a_step, const float* b, std::int64_t b_row, std::int64_t steps,
-                    float* c, std::int64_t c_row);
+void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row);
 template <class E>
 Vec pairs_along(const E* p);
 #endif

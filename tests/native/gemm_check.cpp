@@ -167,9 +167,9 @@ void check_forward_pairs() {
       const Worker worker{thread, threads, aligned(scratch), nullptr, nullptr};
       const StoreRows<N, float> to{y.data()};
       if constexpr (rank == 0) {
-        product<T>(worker, M, N, K, paired_rows_of<T, K>(x.data()), TransposedPairs<K>{w.data()}, to);
+        product<T>(worker, M, N, K, paired_rows_of<T, M, K>(x.data()), TransposedPairs<K>{w.data()}, to);
       } else {
-        const RowsPaired<T, K, K, X, ChosenColumns<K, rank>> rows{x.data(), nullptr, {index.data()}};
+        const auto rows = paired_rows_of<T, M, K>(x.data(), ChosenColumns<K, rank>{index.data()});
         const TransposedPairs<K, DeltaColumns<K, rank>> columns{w.data(), {delta.data(), scale}};
         product<T>(worker, M, N, extension_of(K) + rank, rows, columns, to);
       }
@@ -208,7 +208,7 @@ void check_backward_pairs() {
     std::vector<float> dx(M * N, NAN);
     for (int thread = 0; thread < threads; thread++) {
       const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N);
-      const auto rows = paired_rows_of<T, K>(dy.data());
+      const auto rows = paired_rows_of<T, M, K>(dy.data());
       const DeltaBeside<rank, N> beside(delta.data(), index.data(), scale, dx.data());
       multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch), beside);
     }
@@ -235,9 +235,9 @@ void check_backward_pairs() {
 
 constexpr int L = Vec::lanes;
 
-/// Tiles for pairs; of tile registers one or two each way.
+/// Tiles for pairs; of tile registers as many high as fit: 4, 2 or 1.
 template <int mr, int nv, int kc, int mc, int nc, int unroll, int fetch>
-using PairTiles = Tiles<kHasTiles ? (mr > 4 ? 32 : 16) : mr, nv, kc, kHasTiles ? 32 : mc, nc, unroll, fetch, true>;
+using PairTiles = Tiles<kHasTiles ? (mr <= 4 || nv > 2 ? 16 : nv == 1 ? 64 : 32) : mr, nv, kc, kHasTiles ? 64 : mc, nc, unroll, fetch, true>;
 
 void check_pairs() {
   check_forward_pairs<37, 53, 71, 0, bf16, PairTiles<4, 2, 16, 12, 4 * L, 4, 0>>();
@@ -251,6 +251,12 @@ void check_pairs() {
   check_forward_pairs<61, 576, 1536, 16, float, PairTiles<6, 2, 592, 24, 384, 4, 7>>();
   check_forward_pairs<61, 1536, 576, 16, float, PairTiles<6, 2, 784, 24, 384, 4, 7>>();
   check_backward_pairs<61, 1536, 576, 16, float, PairTiles<6, 2, 1536, 24, 384, 4, 7>>();
+  // Whole tiles of rows and of k, which tile registers load in place; k cut, and its last slice half an extension.
+  check_forward_pairs<48, 96, 71, 0, bf16, PairTiles<4, 3, 96, 12, 6 * L, 4, 7>>();
+  check_forward_pairs<80, 96, 71, 40, bf16, PairTiles<6, 2, 64, 12, 4 * L, 4, 7>>();
+  check_forward_pairs<80, 64, 71, 16, bf16, PairTiles<6, 1, 80, 12, 4 * L, 4, 0>>();
+  check_backward_pairs<112, 96, 71, 5, bf16, PairTiles<4, 3, 64, 12, 6 * L, 4, 7>>();
+  check_backward_pairs<16, 64, 48, 48, bf16, PairTiles<6, 2, 64, 24, 4 * L, 2, 0>>();
 }
 
 template <class X, class E, bool transposed>

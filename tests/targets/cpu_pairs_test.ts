@@ -65,7 +65,7 @@ const TILE = `#include "cpu/gemm_pairs.hpp"
 namespace pacac {
 void probe(const float* x, const bf16* weight, float* y, const Worker& worker) {
   using Tile = Tiles<12, 2, 576, 24, 384, 4, 7, true>;
-  product<Tile>(worker, 12, 32, 576, paired_rows_of<Tile, 576>(x), TransposedPairs<576>{weight}, StoreRows<32, float>{y});
+  product<Tile>(worker, 12, 32, 576, paired_rows_of<Tile, 12, 576>(x), TransposedPairs<576>{weight}, StoreRows<32, float>{y});
 }
 }
 `;

@@ -13,7 +13,7 @@ import type { Isa, KernelCall, Tunables } from "../target.ts";
  * adds up what is asked for ahead of its use: 1 the rows of the next panel of B, 2 the tile of C, 4 the next block of A.
  */
 export const TILE_TUNABLES = {
-  mr: [4, 6, 8, 12, 14, 16, 32],
+  mr: [4, 6, 8, 12, 14, 16, 32, 48],
   nv: [1, 2, 3, 4],
   kc: [32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536],
   mc: [12, 24, 48, 72, 96, 144, 192, 288],
@@ -56,6 +56,7 @@ export interface Tiles {
  * Default tile sizes: a register tile that fills the registers; slices of k long enough that the cost of a tile's start
  * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
  * and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
+ * In tile registers: few of them, which costs nothing alone and helps a core that is shared (see multiply_tiles).
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
@@ -63,8 +64,8 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
   const narrow = product.n <= isa.lanes;
   if (inTiles(product, isa)) {
     return {
-      mr: product.m <= 16 ? 16 : 32,
-      nv: narrow ? 1 : 2,
+      mr: TILE_ROWS,
+      nv: narrow ? 1 : 3,
       kc: 1536,
       mc: 96,
       nc: 768,
@@ -82,7 +83,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
 }
 
 /**
- * Whether a product's micro-kernel works in tile registers, of one or two tiles each way (native/cpu/tile_registers.hpp).
+ * Whether a product's micro-kernel works in tile registers, (native/cpu/tile_registers.hpp).
  * @param product The product
  * @param isa The instruction set
  */
@@ -91,7 +92,7 @@ export function inTiles(product: Product, isa: Isa): boolean {
 }
 
 /**
- * Whether the sums, a row of B and one value of A fit the registers; of tiles, two each way.
+ * Whether the sums, a row of B and one value of A fit the registers; of tiles, the sums, their rows of A and one of B.
  * @param product The product
  * @param values Chosen sizes
  * @param isa The instruction set
@@ -99,13 +100,18 @@ export function inTiles(product: Product, isa: Isa): boolean {
 export function tilesFit(product: Product, values: Tunables, isa: Isa): boolean {
   const mr = Number(values.mr);
   const nv = Number(values.nv);
-  // The loop over tiles is not unrolled.
-  if (inTiles(product, isa)) return mr % TILE_ROWS === 0 && nv <= 2 && Number(values.unroll) === 1;
+  if (inTiles(product, isa)) {
+    // One of B's tiles follows another in one register, and so do A's where the sums are one tile wide (multiply_tiles). The loop is not unrolled.
+    const high = mr / TILE_ROWS, rows = nv > 1 ? high : 1;
+    return Number.isInteger(high) && high * nv + rows + 1 <= TILE_REGISTERS &&
+      Number(values.unroll) === 1;
+  }
   return mr * nv + nv + 1 <= isa.registers;
 }
 
-/** Rows of a tile register. */
+/** Rows of a tile register, and how many there are. */
 export const TILE_ROWS = 16;
+const TILE_REGISTERS = 8;
 
 /**
  * Sizes as the template takes them: cut to the product, k in equal slices.
