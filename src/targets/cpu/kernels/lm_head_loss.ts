@@ -43,12 +43,13 @@ export const lmHeadLoss: Kernel = {
   },
   defaults: (call, isa) => ({
     ...defaultTiles(dxProduct(call, ROWS, isa), isa),
-    kc: takesPairs(call, isa) ? 1024 : 512,
+    // Of tile registers 768 and 384: whole panels of 48 columns.
+    kc: takesPairs(call, isa) ? (isa.pairs > 1 ? 768 : 1024) : 512,
     mc: 48,
     nc: dimOf(call, "D") <= 576 ? 576 : 768,
     logits_kc: 768,
     logits_mc: 24,
-    logits_nc: 256,
+    logits_nc: takesPairs(call, isa) && isa.pairs > 1 ? 384 : 256,
     logits_kib: 4096,
     ...ROWS,
     few: 64,
