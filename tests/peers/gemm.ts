@@ -1,6 +1,7 @@
 /**
  * Matrix products alone, in turn in one run: pacac's generated kernels (packing and conversion from bf16 included), MKL and oneDNN
- * through PyTorch, OpenBLAS through NumPy, each as a share of the multiply-add peak measured beside it.
+ * through PyTorch, OpenBLAS through NumPy, each as a share of the peak measured beside it: of multiply-adds, and with bf16 weights of
+ * products of pairs where the processor has them.
  *
  * `deno task peers:gemm [--python PYTHON] [--threads 1,2] [--tokens 2048] [--rounds 3] [--json]`. What is not installed
  * is named as absent. Shapes are those of SmolLM2-135M's linears.
@@ -12,6 +13,7 @@ import { machineOf } from "../../src/build/machine.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
+import { machineAtStorage } from "../../src/targets/roofline.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
@@ -92,6 +94,8 @@ async function kernelOf(
 
 interface Rival {
   readonly who: string;
+  /** Of the weights, default f32. */
+  readonly storage?: "f32" | "bf16";
   readonly seconds?: number;
   readonly absent?: string;
 }
@@ -114,10 +118,11 @@ async function rivalsOn({ kind, m, k, n }: Case, threads: number): Promise<Rival
 
 /** Every rival's shares of the peak, one a round. */
 async function compare(one: Case, threads: number): Promise<Row[]> {
-  const kernels = [
-    { who: "pacac, f32 weights", run: await kernelOf(one, { storage: "f32", threads }) },
-    { who: "pacac, bf16 weights", run: await kernelOf(one, { storage: "bf16", threads }) },
-  ];
+  const kernels = [];
+  for (const storage of ["f32", "bf16"] as const) {
+    const run = await kernelOf(one, { storage, threads });
+    kernels.push({ who: `pacac, ${storage} weights`, storage, run });
+  }
   const rows = new Map<string, Row>();
   const rowOf = (who: string) => {
     const row = rows.get(who) ?? { who, shares: [] };
@@ -126,12 +131,13 @@ async function compare(one: Case, threads: number): Promise<Row[]> {
   };
   const flops = 2 * one.m * one.k * one.n;
   for (let round = 0; round < rounds; round++) {
-    const { flopsPerSecond } = await machineOf(ISAS[isa], { threads, fresh: true });
-    const add = ({ who, seconds, absent }: Rival) => {
+    const machine = await machineOf(ISAS[isa], { threads, fresh: true });
+    const add = ({ who, storage = "f32", seconds, absent }: Rival) => {
+      const { flopsPerSecond } = machineAtStorage(machine, storage);
       if (seconds !== undefined) rowOf(who).shares.push(flops / seconds / flopsPerSecond);
       else rowOf(who).absent = absent ?? "no reason given";
     };
-    for (const { who, run } of kernels) add({ who, seconds: await run() });
+    for (const { who, storage, run } of kernels) add({ who, storage, seconds: await run() });
     for (const rival of await rivalsOn(one, threads)) add(rival);
   }
   return [...rows.values()];
@@ -144,7 +150,7 @@ const cases: Case[] = LINEARS.flatMap(([k, n]): Case[] => [
 const results = [];
 if (!values.json) {
   console.log(
-    `Share of the ${isa} multiply-add peak measured in the same run; median of ${rounds} rounds in turn\n`,
+    `Share of the ${isa} peak measured in the same run, of bf16 pairs where weights are bf16; median of ${rounds} rounds in turn\n`,
   );
 }
 for (const threads of values.threads.split(",").map(Number)) {
