@@ -112,9 +112,9 @@ struct RowsLoaded {
     const std::int64_t own = steps_below(K, k, deep), step = pairs_of(deep - own);
     if (own < deep) {
       for (std::int64_t i = 0; i < high; i++) {
-        bf16 row[2 * T::steps(T::KC)] = {};
-        extension.row(row, from + (m + i) * K, k + own, deep - own);
-        std::memcpy(to + i * step, row, static_cast<std::size_t>(step) * sizeof(float));
+        float* const row = to + i * step;
+        std::memset(row, 0, static_cast<std::size_t>(step) * sizeof(float));
+        extension.row(reinterpret_cast<bf16*>(row), from + (m + i) * K, k + own, deep - own);
       }
     }
     return reinterpret_cast<const float*>(from + m * K + k);
