@@ -56,7 +56,7 @@ export interface Tiles {
  * Default tile sizes: a register tile that fills the registers; slices of k long enough that the cost of a tile's start
  * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
  * and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
- * In tile registers: few of them, which costs nothing alone and helps a core that is shared (see multiply_tiles).
+ * In tile registers: few of them, which costs little alone and helps much on a core that is shared (see multiply_tiles).
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
