@@ -52,12 +52,12 @@ double pair_products([[maybe_unused]] Clock::time_point end) {
 #if defined(PACAC_ISA_AMX_BF16)
   if (!pacac::allow_tiles()) return 0;
   const pacac::TileRegisters registers;
-  alignas(64) float tiles[2 * 16 * 16] = {}, sums[4 * 16 * 16];
+  alignas(64) float tiles[16 * 16] = {}, sums[3 * 16 * 16];
   while (Clock::now() < end) {
     for (int i = 0; i < 20; ++i) {
-      pacac::multiply_tiles<2, 2>({{tiles, 16, 0, 32}, {}}, tiles, 0, sums, 32);
+      pacac::multiply_tiles<1, 3>({{tiles, 16, 0, 32}, {}}, tiles, 0, sums, 48);
     }
-    flops += 20.0 * 32 * 4 * (2 * 16 * 16 * 32);
+    flops += 20.0 * 32 * 3 * (2 * 16 * 16 * 32);
   }
   sink.store(sums[0], std::memory_order_relaxed);
 #elif defined(PACAC_DOT_BF16)

@@ -3,8 +3,7 @@
 //   C[16,16] += A[16,32] B[32,16]: a row of A is 16 pairs of k; a row of B is the pair of one k and k + 1 for 16 columns
 //
 // That is how gemm_pairs.hpp packs both. Sums are float32; denormals count as 0. (Intel, Architecture Instruction Set Extensions
-// Programming Reference, TDPBF16PS.) A processor without tiles has these by
-// name alone: a step is one pair then.
+// Programming Reference, TDPBF16PS.) Without tiles these are names alone, and a step is one pair.
 #pragma once
 #include <utility>
 

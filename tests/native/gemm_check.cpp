@@ -235,7 +235,7 @@ void check_backward_pairs() {
 
 constexpr int L = Vec::lanes;
 
-/// Tiles for pairs; of tile registers as many high as fit: 4, 2 or 1.
+/// Tiles for pairs; of tile registers 4 x 1, 2 x 2, or 1 high where MR is small or NV is 3.
 template <int mr, int nv, int kc, int mc, int nc, int unroll, int fetch>
 using PairTiles = Tiles<kHasTiles ? (mr <= 4 || nv > 2 ? 16 : nv == 1 ? 64 : 32) : mr, nv, kc, kHasTiles ? 64 : mc, nc, unroll, fetch, true>;
 
