@@ -118,7 +118,9 @@ export async function compile(
   const model = resolve(spec, { path, ...(weights === undefined ? {} : { weights }) });
   timer.lap("resolve");
   const { printed, after } = printer(standalone === undefined ? options.emit : undefined);
-  const target = targetOf(targetName, { isa, gpu: options.gpu });
+  // With float32 storage nothing is rounded on its way into a product, of whatever type the weights are.
+  const rounds = spec.train.storage !== "f32";
+  const target = targetOf(targetName, { isa, gpu: options.gpu, rounds });
   const graph = options.decode === undefined
     ? runGraphPasses(
       spec,
@@ -218,10 +220,14 @@ function shapeOf(spec: FineTuneSpec, decode: CompileOptions["decode"]): FineTune
 
 function targetOf(
   name: CompileOptions["target"],
-  { isa, gpu }: { readonly isa: IsaName; readonly gpu: GpuName | undefined },
+  { isa, gpu, rounds }: {
+    readonly isa: IsaName;
+    readonly gpu: GpuName | undefined;
+    readonly rounds: boolean;
+  },
 ): Target {
   if (name === "cuda") return gpu === undefined ? cudaTarget : cudaTargetOn(architectureOf(gpu));
-  return name === "reference" ? referenceTarget : cpuTarget(isa);
+  return name === "reference" ? referenceTarget : cpuTarget(isa, { rounds });
 }
 
 async function machineFor({ target }: Plan, options: CompileOptions): Promise<Machine> {

@@ -12,8 +12,8 @@
 // Each element of C is one chain of fused multiply-adds in the order of k (cut at multiples of KC), whatever the
 // number of threads and wherever the tiles fall, so results are equal bit for bit.
 //
-// The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps; a B gives
-// `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
+// The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps, and says whether it is read
+// where it lies (kInPlace); a B gives `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
 // fewer than MR rows have micro-kernels of their own.
 #pragma once
 #include "cpu/gemm_pack.hpp"
@@ -237,12 +237,12 @@ struct Part {
 };
 
 /// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
-/// 1.5 tiles for each panel, and its own rows of A, about a tenth of that; tile registers multiply faster than either is packed. The
-/// grid with the least work of its busiest thread wins.
-template <class T>
-Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
+/// 1.5 tiles for each panel, and reads or packs its own rows of A, about a tenth of that; tile registers multiply faster than either is
+/// packed. The grid with the least work of its busiest thread wins.
+template <class T, class A>
+Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, const A&) {
   const std::int64_t strips = (M + T::MR - 1) / T::MR, panels = (N + T::NR - 1) / T::NR;
-  constexpr double kPanel = T::kInTiles ? 2.5 : 1.5, kStrip = T::kInTiles ? 4.0 : 0.15;
+  constexpr double kPanel = T::kInTiles ? 2.5 : 1.5, kStrip = !T::kInTiles ? 0.15 : A::kInPlace ? 0.3 : 4.0;
   int best = 1;
   double least = 0;
   for (int down = 1; down <= worker.threads; down++) {
@@ -266,7 +266,7 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N) {
 template <class T, class A, class B, class Store>
 void product_of_rows(const Worker& worker, Worker::Range rows, std::int64_t N, std::int64_t K, const A& a, const B& b,
                      const Store& store) {
-  const auto [own, columns] = part_of<T>(worker, rows.end - rows.begin, N);
+  const auto [own, columns] = part_of<T>(worker, rows.end - rows.begin, N, a);
   if (own.begin == own.end) return;
   multiply<T>({rows.begin + own.begin, rows.begin + own.end}, columns, K, a, b, store, worker.scratch);
 }

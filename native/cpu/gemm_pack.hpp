@@ -49,6 +49,7 @@ inline void widen_row(float* to, const E* from, std::int64_t n) {
 template <class T, std::int64_t stride>
 struct RowsInPlace {
   const float* from;
+  static constexpr bool kInPlace = true;
   static constexpr std::int64_t kRowStep = stride, kStep = 1;
   static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * stride; }
   const float* block(float*, std::int64_t m, std::int64_t, std::int64_t k, std::int64_t) const {
@@ -65,6 +66,7 @@ template <class T, std::int64_t stride, class E>
 struct RowsWidened {
   const E* from;
   const std::int32_t* rows = nullptr;
+  static constexpr bool kInPlace = false;
   static constexpr std::int64_t kRowStep = T::KC + kRowPadding, kStep = 1;
   static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * kRowStep; }
   [[gnu::noinline]] const float* block(float* to, std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep) const {
@@ -92,6 +94,7 @@ template <class T, std::int64_t stride, class E>
 struct ColumnsPacked {
   const E* from;
   std::int64_t width = stride;
+  static constexpr bool kInPlace = false;
   static constexpr std::int64_t kRowStep = 1, kStep = T::MR;
   static constexpr std::int64_t strip_step(std::int64_t deep) { return T::MR * deep; }
   static constexpr int kVectors = (T::MR + Vec::lanes - 1) / Vec::lanes;

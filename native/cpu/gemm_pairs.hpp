@@ -14,7 +14,7 @@ namespace pacac {
 /// to[i] = from[i] as bf16, i < n.
 inline void round_row(bf16* to, const float* from, std::int64_t n) {
   std::int64_t i = 0;
-  for (; i + Vec::lanes <= n; i += Vec::lanes) store_operands(to + i, load(from + i));
+  for (; i + Vec::lanes <= n; i += Vec::lanes) store(to + i, load(from + i));
   if (i < n) store_partial(to + i, load_partial(from + i, static_cast<int>(n - i)), static_cast<int>(n - i));
 }
 inline void round_row(bf16* to, const bf16* from, std::int64_t n) {
@@ -67,6 +67,7 @@ struct RowsPaired {
   const E* from;
   const std::int32_t* rows = nullptr;
   Extension extension{};
+  static constexpr bool kInPlace = false;
   static constexpr std::int64_t kRowStep = T::kInTiles ? kPairsTogether : T::steps(T::KC) + kRowPadding, kStep = 1;
   static constexpr std::int64_t kTileStep = T::MR * kPairsTogether;
   static constexpr std::int64_t strip_step(std::int64_t) { return T::MR * (T::kInTiles ? T::steps(T::KC) : kRowStep); }
@@ -106,6 +107,7 @@ template <class T, std::int64_t K, class Extension = NoExtension>
 struct RowsLoaded {
   const bf16* from;
   Extension extension{};
+  static constexpr bool kInPlace = true;
   static constexpr std::int64_t kWide = 2 * kPairsTogether;
   static_assert(T::kInTiles && K % kWide == 0 && (T::KC % kWide == 0 || T::KC >= K), "slices are whole tiles");
   const float* block(float* to, std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep) const {
@@ -134,6 +136,7 @@ struct RowsLoaded {
 template <class Rows, class T>
 struct RowsPacked {
   const float* strips;
+  static constexpr bool kInPlace = true;
   static constexpr std::int64_t kRowStep = Rows::kRowStep, kStep = Rows::kStep, kTileStep = Rows::kTileStep;
   static constexpr std::int64_t strip_step(std::int64_t deep) { return Rows::strip_step(deep); }
   const float* block(float*, std::int64_t m, std::int64_t, std::int64_t, std::int64_t deep) const {
@@ -249,7 +252,7 @@ struct StraightPairs {
       return value;
     } else {
       bf16 rounded[Vec::lanes];
-      store_operands(rounded, value * broadcast(scale));
+      store(rounded, value * broadcast(scale));
       return load(rounded);
     }
   }

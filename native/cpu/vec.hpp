@@ -5,7 +5,7 @@
 //
 //   Vec::lanes                         floats in a vector
 //   load(p), load_partial(p, n)        of float or bf16 (widened); partial: 0 <= n <= lanes, the rest 0, nothing beyond n is read
-//   store(p, v), store_partial(p, v, n) to float or bf16 (rounded to nearest, ties to even; NaN stays NaN)
+//   store(p, v), store_partial(p, v, n) to float or bf16 (rounded to nearest, ties to even; NaN stays NaN; denormals may become 0)
 //   broadcast(x), zero(), + - * /, fma(a, b, c) = a * b + c, min, max, sqrt
 //                                      (min, max: where an operand is NaN, the second operand)
 //   sum(v), max_of(v)                  over lanes, in a fixed order
@@ -14,7 +14,6 @@
 //   first_of_pairs(v), second_of_pairs(v)
 //   join_pairs(first, second)          the pairs again of what the two give; dropping lower halves is not rounding
 //   dot_pairs(sum, a, b)               sum + second a · second b + first a · first b, in this order, rounded twice
-//   store_operands(p, v)               to bf16 as operands of dot_pairs, which takes denormals as 0: they may become 0
 //   round_even(v), times_power_of_two(v, n)   what exp is made of
 #pragma once
 #include <cmath>
@@ -76,7 +75,6 @@ inline Vec dot_pairs(Vec sum, Vec a, Vec b) {
   sum = fma(second_of_pairs(a), second_of_pairs(b), sum);
   return fma(first_of_pairs(a), first_of_pairs(b), sum);
 }
-inline void store_operands(bf16* p, Vec a) { store(p, a); }
 #endif
 
 /// The four bytes at p as they are, whatever was stored there.

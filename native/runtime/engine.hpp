@@ -13,6 +13,7 @@
 #include "runtime/allocations.hpp"
 #include "runtime/arena.hpp"
 #include "runtime/batch.hpp"
+#include "runtime/parts.hpp"
 #include "runtime/pool.hpp"
 #include "runtime/profile.hpp"
 #include "runtime/program.hpp"
@@ -225,6 +226,7 @@ class Engine {
       Body body;
       Job* job;
     } context{this, body, &job};
+    parts_.reset();
     pool_.run(
         [](void* given, int thread) {
           const Counted counted;
@@ -307,8 +309,9 @@ class Engine {
             scratch + program_.threads * program_.scratch_per_thread, pool_.barrier()};
   }
 
-  void call(const KernelEntry& kernel, const std::int32_t* tensors, const Run& run) {
-    const Worker& worker = run.worker_;
+  void call(const KernelEntry& kernel, const std::int32_t* tensors, Run& run) {
+    Worker& worker = run.worker_;
+    worker.next = parts_.of(run.calls_++, worker.thread);
     void* operand[kMaxOperands];
     for (std::int32_t i = 0; i < kernel.operands; ++i) operand[i] = pointers_[at(tensors[i])];
     const Moment begin = now();
@@ -343,6 +346,7 @@ class Engine {
 
   const Program& program_;
   Pool pool_;
+  PartCounters parts_;
   Region arena_;
   std::vector<Weight> weights_;
   std::vector<std::byte*> pointers_;

@@ -1,5 +1,6 @@
 // What every generated kernel is called with, whatever the instruction set.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -26,6 +27,7 @@ struct Worker {
   std::byte* scratch;  ///< workspace of this thread, 64-byte aligned, contents undefined
   std::byte* shared;   ///< workspace of all threads of this call, 64-byte aligned, contents undefined
   Barrier* barrier;    ///< all threads or none must call wait()
+  std::atomic<int>* next = nullptr;  ///< the first part that no thread has taken yet (in_parts)
 
   /// The half-open range of [0, n) that belongs to this thread, cut at multiples of `grain`.
   struct Range {
@@ -35,6 +37,18 @@ struct Worker {
     const std::int64_t blocks = (n + grain - 1) / grain;
     const std::int64_t begin = blocks * thread / threads * grain, end = blocks * (thread + 1) / threads * grain;
     return {begin < n ? begin : n, end < n ? end : n};
+  }
+
+  /// Cuts the region into `count` parts a thread and calls body(part), a Worker, for those that this thread gets to: one that is
+  /// slowed down (a smaller core, another program beside it) takes fewer. What a part computes follows from its number, whoever
+  /// takes it. Once in a region; a body may not wait for others.
+  template <int count, class Body>
+  void in_parts(const Body& body) const {
+    if (count == 1 || threads == 1 || next == nullptr) return body(*this);
+    const int parts = count * threads;
+    for (int part; (part = next->fetch_add(1, std::memory_order_relaxed)) < parts;) {
+      body(Worker{part, parts, scratch, shared, nullptr});
+    }
   }
 };
 

@@ -2,8 +2,9 @@
 //
 // Every thread runs a whole step and meets the others after each kernel, so a kernel costs one barrier and no hand-over of
 // work. Threads are the pool's own, also the first one: the caller may be a different thread of Node's each time, and
-// caches and pinning should not follow it. Which thread computes what is fixed by its number alone: results have the same
-// bits in every run with the same number of threads. `deno task bench --pool` prints what this costs.
+// caches and pinning should not follow it. How work is divided is fixed by the number of threads alone; where it is divided into parts
+// (Worker::in_parts), threads take them as they get to them, and what a part computes does not depend on who takes it. So results
+// have the same bits in every run with the same number of threads. `deno task bench --pool` prints what this costs.
 #pragma once
 #include <atomic>
 #include <cstdint>

@@ -74,6 +74,7 @@ class Run {
   friend class Engine;
   class Engine* engine_ = nullptr;
   Worker worker_{};
+  std::int64_t calls_ = 0;
   PhaseIndex phase_ = PhaseIndex::forward;
 };
 

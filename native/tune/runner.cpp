@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "runtime/arena.hpp"
+#include "runtime/parts.hpp"
 #include "runtime/pool.hpp"
 #include "runtime/tile_permission.hpp"
 
@@ -312,6 +313,7 @@ class Bench {
     if (id < 0 || at(id) >= candidates_.size()) throw std::out_of_range("no such candidate");
     Job job{this, &candidates_[at(id)], repetitions, 0};
     running = id;
+    parts_.reset();
     pool_.run(
         [](void* context, int thread) {
           Job& job = *static_cast<Job*>(context);
@@ -326,13 +328,14 @@ class Bench {
   void work(Job& job, int thread) {
     const std::int64_t per_thread = (job.candidate->per_thread + 63) / 64 * 64;
     std::byte* const scratch = scratch_.data();
-    const Worker worker{thread, pool_.threads(), scratch + thread * per_thread, scratch + pool_.threads() * per_thread,
-                        pool_.barrier()};
+    Worker worker{thread, pool_.threads(), scratch + thread * per_thread, scratch + pool_.threads() * per_thread,
+                  pool_.barrier()};
     double best = std::numeric_limits<double>::infinity();
     void* operand[64];
     for (int i = 0; i < job.repetitions; ++i) {
       std::byte* const copy = memory_.data() + (turn_ + i) % copies_ * size_;
       for (std::size_t o = 0; o < operands_.size(); ++o) operand[o] = copy + operands_[o].offset;
+      worker.next = parts_.of(i, thread);
       worker.barrier->wait();
       const Clock::time_point begin = Clock::now();
       job.candidate->run(operand, worker);
@@ -343,6 +346,7 @@ class Bench {
   }
 
   pacac::Pool pool_;
+  pacac::PartCounters parts_;
   std::vector<Operand> operands_;
   std::vector<Candidate> candidates_;
   std::vector<std::vector<double>> expected_;

@@ -40,7 +40,7 @@ export function cardOf({ info, stepsDone, run }: Trainer, source: CardSource): C
       ["learning rate", `${rate}, ${kind}`],
       ["optimiser", `${info.optimizer.kind}, weight decay ${info.optimizer.weightDecay}`],
       ["rank, alpha", `${info.rank}, ${info.alpha}`],
-      ["storage of the base", info.storage],
+      ["storage of the base", info.weights],
     ],
     command: commandOf(basename(program.path), flags),
     versions,

@@ -41,6 +41,7 @@ export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
     vocabSize,
     source,
     storage: train.storage,
+    weights: train.weights ?? train.storage,
     method: adapt.method,
     rank: paca?.rank ?? 0,
     alpha: paca?.alpha ?? 0,

@@ -46,7 +46,7 @@ export function runDecodePasses(
   const hidden = lowerPhase(graph, architecture, { phase: "decode", tokens: 1, caches });
   methodOf(spec.adapt).rewriteDecode(graph, spec.adapt);
   addHead(graph, architecture, hidden);
-  storage(graph, spec.train.storage);
+  storage(graph, spec.train);
   verify(graph);
   return graph;
 }

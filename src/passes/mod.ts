@@ -53,7 +53,7 @@ export function runGraphPasses(
   passed("differentiate");
   recompute(graph, train.recompute);
   passed("recompute");
-  storage(graph, train.storage, options);
+  storage(graph, train, options);
   passed("storage");
   budget(graph, train.maxKeptBytes);
   passed("budget");

@@ -13,6 +13,9 @@ import type { TrainSpec } from "../spec/description.ts";
 /** A type of stored values. */
 export type Storage = TrainSpec["storage"];
 
+/** The types that a description asks for. */
+export type StorageTypes = Pick<TrainSpec, "storage" | "weights">;
+
 /** What a target wants of the types. */
 export interface StorageOptions {
   /** The type of activations that live for a moment, default f32. */
@@ -43,16 +46,16 @@ function isMultiplied(graph: Graph, tensor: Tensor): boolean {
 /**
  * Sets the types.
  * @param graph The graph, changed in place
- * @param type The storage type
+ * @param types What the description asks for
  * @param options What the target wants
  */
 export function storage(
   graph: Graph,
-  type: Storage,
+  { storage: type, weights = type }: StorageTypes,
   { passing = "f32", pairs = false }: StorageOptions = {},
 ): void {
   for (const tensor of graph.tensors) {
-    if (tensor.role === "weight" && tensor.shape.length > 1) tensor.dtype = type;
+    if (tensor.role === "weight" && tensor.shape.length > 1) tensor.dtype = weights;
   }
   const free = freeActivations(graph);
   for (const tensor of free) tensor.dtype = passing;

@@ -43,8 +43,10 @@ export interface TrainSpec {
   optimizer: OptimizerSpec;
   /** The learning rate's course. */
   schedule: ScheduleSpec;
-  /** Type of frozen weights and of activations kept for backward. */
+  /** Type of frozen weights and of activations kept for backward. With f32 nothing is rounded on its way into a product. */
   storage: "f32" | "bf16";
+  /** Type of frozen weights where it is another one. */
+  weights?: "f32" | "bf16" | undefined;
   /** Micro-batches a step. */
   accumulate: number;
   /** Gradients are clipped to this global norm; 0: not at all. */

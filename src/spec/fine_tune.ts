@@ -189,8 +189,13 @@ export interface TrainOptions {
   readonly optimizer: OptimizerSpec;
   /** Default constant(). */
   readonly schedule?: ScheduleSpec;
-  /** Type of frozen weights and kept activations; default f32. */
+  /** Type of frozen weights and kept activations; default f32. With f32 nothing is rounded on its way into a product. */
   readonly storage?: "f32" | "bf16";
+  /**
+   * Type of frozen weights where it is another one. A checkpoint in bf16 gives the same bits with `storage: "f32", weights: "bf16"` as
+   * with float32 weights, in half their memory.
+   */
+  readonly weights?: "f32" | "bf16";
   /** Micro-batches a step; default 1. */
   readonly accumulate?: number;
   /** Global norm that gradients are clipped to; default 1, 0 for none. */

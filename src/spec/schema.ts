@@ -167,6 +167,7 @@ const trainSchema = z.strictObject({
   optimizer: optimizerSchema,
   schedule: scheduleSchema,
   storage: z.enum(["f32", "bf16"]),
+  weights: z.enum(["f32", "bf16"]).optional(),
   accumulate: count,
   maxGradNorm: z.number().min(0),
   recompute: z.union([z.literal(0), z.literal(1), z.literal(2)]),

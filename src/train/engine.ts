@@ -131,8 +131,10 @@ export interface ProgramInfo {
   readonly vocabSize: number;
   /** Hub id or folder of the model, "" where it is written out. */
   readonly source: string;
-  /** Type of frozen weights and of activations kept for backward. */
+  /** Type of activations kept for backward. */
   readonly storage: "f32" | "bf16";
+  /** Type of frozen weights. */
+  readonly weights: "f32" | "bf16";
   /** How linears are adapted. */
   readonly method: "paca" | "full";
   /** For method paca; rank 0 otherwise. */

@@ -156,6 +156,7 @@ function infoOf(graph: Graph, arenaBytes: number): ProgramInfo {
     vocabSize: SIZE.vocab,
     source: "",
     storage: "f32",
+    weights: "f32",
     method: "full",
     rank: 0,
     alpha: 0,

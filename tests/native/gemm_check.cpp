@@ -207,8 +207,8 @@ void check_backward_pairs() {
   const auto run = [&](int threads) {
     std::vector<float> dx(M * N, NAN);
     for (int thread = 0; thread < threads; thread++) {
-      const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N);
       const auto rows = paired_rows_of<T, M, K>(dy.data());
+      const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N, rows);
       const DeltaBeside<rank, N> beside(delta.data(), index.data(), scale, dx.data());
       multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch), beside);
     }

@@ -5,6 +5,7 @@
 import { inRepository } from "./paths.ts";
 import { openSafetensors, readFloat32, readInt32 } from "../../src/formats/mod.ts";
 import type { SafetensorsFile } from "../../src/formats/mod.ts";
+import { isFloat } from "../../src/formats/dtype.ts";
 import {
   adamw,
   fineTune,
@@ -112,7 +113,10 @@ export function fillEngine(engine: Engine, golden: Golden): void {
   for (const { name, role } of engine.info.tensors) {
     const tensor = file.tensors.get(name);
     if (tensor === undefined || (role !== "weight" && role !== "parameter")) continue;
-    engine.load(name, { file: tensor.file, byteOffset: tensor.byteOffset, dtype: "F32" });
+    if (!isFloat(tensor.dtype) || tensor.dtype === "F64") {
+      throw new Error(`${name} is ${tensor.dtype}`);
+    }
+    engine.load(name, { file: tensor.file, byteOffset: tensor.byteOffset, dtype: tensor.dtype });
   }
   const { scale } = golden.settings;
   for (const { module, indices, outFeatures, inFeatures, weight } of engine.info.adapted) {

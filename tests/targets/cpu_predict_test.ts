@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { tilesOf } from "../../src/targets/cpu/gemm_tiles.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
 import { predictProduct } from "../../src/targets/cpu/predict.ts";
+import { BACKWARD, FORWARD, predictAttention } from "../../src/targets/cpu/predict_attention.ts";
 import type { Tunables } from "../../src/targets/target.ts";
 import { MACHINE } from "../tune/support.ts";
 
@@ -34,4 +35,35 @@ Deno.test("waste is predicted: edges, small register tiles, cut sums, panels bey
   assert.ok(predicted({ kc: 128 }) > predicted(), "four passes over C cost more than two");
   assert.ok(predicted({ kc: 512, nv: 4, mr: 2 }) > predicted({ kc: 512, nv: 2, mr: 6 }));
   assert.ok(predicted({ nc: 64 }) > predicted(), "A is packed for every slab of columns");
+});
+
+const HEADS = { tokens: 2048, seqLen: 512, heads: 9, group: 3, headDim: 64, lanes: 8 };
+const ATTENDING = { queryTile: 64, keyTile: 96, rows: 6, vectors: 2, inTiles: false };
+
+function attending(sizes: Partial<typeof HEADS & typeof ATTENDING> = {}, bytes = 0): number {
+  const all = { ...HEADS, ...ATTENDING, ...sizes };
+  return predictAttention(all, FORWARD, { machine: MACHINE, bytes });
+}
+
+Deno.test("attention is predicted near its peak, and never below its traffic", () => {
+  const { tokens, seqLen, heads, headDim } = HEADS;
+  const ideal = 4 * tokens * (seqLen + 1) / 2 * heads * headDim / MACHINE.flopsPerSecond;
+  assert.ok(attending() > ideal && attending() < 2 * ideal, `${attending() / ideal}`);
+  assert.equal(attending({}, 1e12), 1e12 / MACHINE.bytesPerSecond);
+});
+
+Deno.test("attention's waste is predicted: few sums, wide panels at the diagonal, many copies, more products", () => {
+  assert.ok(attending({ rows: 4, vectors: 1 }) > 1.1 * attending());
+  assert.ok(
+    attending({ keyTile: 48, rows: 3, vectors: 4 }) > attending({ keyTile: 48 }),
+    "scores behind the diagonal",
+  );
+  assert.ok(
+    attending({ queryTile: 16 }) > attending(),
+    "keys are copied for every tile of queries",
+  );
+  const [forward, backward] = [FORWARD, BACKWARD].map((pass) =>
+    predictAttention({ ...HEADS, ...ATTENDING }, pass, { machine: MACHINE, bytes: 0 })
+  );
+  assert.ok(backward > 2 * forward && backward < 3 * forward, `${backward / forward}`);
 });

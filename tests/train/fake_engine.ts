@@ -62,6 +62,7 @@ export function fakeInfo(options: FakeOptions = {}): ProgramInfo {
     vocabSize: VOCAB,
     source: "",
     storage: "f32",
+    weights: "f32",
     method,
     rank: paca ? RANK : 0,
     alpha: paca ? 6 : 0,

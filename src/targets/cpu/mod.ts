@@ -66,7 +66,9 @@ const CPU_KERNELS: readonly Kernel[] = [
 /**
  * The cpu target with one instruction set.
  * @param isa Its name
+ * @param options `rounds`: whether products may round activations to pairs of bf16 where weights are bf16, default true
  */
-export function cpuTarget(isa: IsaName): Target {
-  return { name: "cpu", kernels: CPU_KERNELS, isa: ISAS[isa] };
+export function cpuTarget(isa: IsaName, { rounds = true } = {}): Target {
+  const all = ISAS[isa];
+  return { name: "cpu", kernels: CPU_KERNELS, isa: rounds ? all : { ...all, pairs: 0 } };
 }

@@ -9,14 +9,15 @@ import type { Isa, Machine } from "../target.ts";
 import { inTiles, type Product, TILE_ROWS, type Tiles } from "./gemm_tiles.ts";
 
 /** Bytes of the caches of a core of these years; the machine's own are not known. */
-const CACHE = { l1: 32 << 10, l2: 512 << 10 } as const;
+export const CACHE = { l1: 32 << 10, l2: 512 << 10 } as const;
 
-/** Fused multiply-adds that a core starts in a cycle, and how many must be under way to start as many. */
-const PIPES = 2;
+/** Fused multiply-adds that a core starts in a cycle. */
+export const PIPES = 2;
+/** How many of them must be under way to start as many. */
 const IN_FLIGHT = 8;
 
 /** Cycles to load a vector from the L2 cache, and from what lies behind it; to pack one of B and one of A. */
-const CYCLES = { l2: 1, beyond: 3, packB: 2, packA: 1.5 } as const;
+export const CYCLES = { l2: 1, beyond: 3, packB: 2, packA: 1.5 } as const;
 
 /** What a prediction is made for. */
 export interface PredictOptions {
@@ -67,8 +68,12 @@ function cyclesOf(product: Product, cut: Cut): number {
   return least;
 }
 
-/** Cycles of a step of k, which loads nv vectors and mr single values, and starts mr · nv multiply-adds: whichever takes longest. */
-function vectorStep(mr: number, nv: number): number {
+/**
+ * Cycles of a step of k, which loads nv vectors and mr single values, and starts mr · nv multiply-adds: whichever takes longest.
+ * @param mr Rows of sums
+ * @param nv Vectors of a row
+ */
+export function vectorStep(mr: number, nv: number): number {
   return Math.max(mr * nv, mr + nv, IN_FLIGHT) / PIPES;
 }
 

@@ -5,6 +5,7 @@
 import type { Grouping, Isa, Kernel, KernelCall } from "../target.ts";
 import {
   defaultTiles,
+  inTiles,
   operandBytes,
   type Product,
   takesPairs,
@@ -15,6 +16,14 @@ import {
 } from "./gemm_tiles.ts";
 import { costText } from "../calls.ts";
 import { type PredictOptions, predictProduct } from "./predict.ts";
+
+/** How many parts a thread's share is cut into. */
+const PARTS = [1, 2, 4, 8] as const;
+
+/** Each part packs operands of its own: next to nothing beside multiply-adds, much beside tile registers. */
+function defaultParts(product: Product, isa: Isa): number {
+  return inTiles(product, isa) ? 1 : 4;
+}
 
 /** What a product kernel says beside its name. */
 export interface ProductOptions {
@@ -27,6 +36,8 @@ export interface ProductOptions {
   readonly paired?: (call: KernelCall) => Product | undefined;
   /** Operations of a call; without it, those of the product. */
   readonly flops?: (call: KernelCall) => number;
+  /** Whether a thread's share is cut into `parts`, which threads take as they get to them (Worker::in_parts). */
+  readonly inParts?: true;
   /** Fields of the template's context beside `tiles` and `cost`. */
   readonly context?: (call: KernelCall, tiles: Tiles) => Readonly<Record<string, unknown>>;
 }
@@ -49,8 +60,11 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
   return {
     name,
     serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
-    tunables: TILE_TUNABLES,
-    defaults: (call, isa) => defaultTiles(cut(call, isa), isa),
+    tunables: options.inParts === true ? { ...TILE_TUNABLES, parts: PARTS } : TILE_TUNABLES,
+    defaults: (call, isa) => ({
+      ...defaultTiles(cut(call, isa), isa),
+      ...(options.inParts === true ? { parts: defaultParts(cut(call, isa), isa) } : {}),
+    }),
     legal: (values, isa, call) => tilesFit(cut(call, isa), values, isa),
     traffic,
     predict: (call, values, { isa, machine }) =>
@@ -67,7 +81,8 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
       const { flops, bytes } = traffic(call);
       const product = cut(call, isa);
       const tiles = tilesOf(product, values, isa), { pairs = false } = product;
-      return { tiles, pairs, cost: costText(flops, bytes), ...context?.(call, tiles) };
+      const parts = Number(values.parts ?? 1);
+      return { tiles, pairs, parts, cost: costText(flops, bytes), ...context?.(call, tiles) };
     },
   };
 }

@@ -14,7 +14,7 @@ const MOST_COLUMNS = 704;
 /** What of a description decides. */
 export interface CudaSettings {
   readonly adapt: { readonly method: string; readonly rank?: number };
-  readonly train: { readonly storage: string };
+  readonly train: { readonly storage: string; readonly weights?: string | undefined };
 }
 
 /**
@@ -26,6 +26,10 @@ export interface CudaSettings {
 export function requireCuda(graph: Graph, { adapt, train }: CudaSettings): void {
   if (train.storage !== "bf16") {
     throw refuse("train.storage", `weights are ${train.storage}`, 'set storage: "bf16"');
+  }
+  const { weights = train.storage } = train;
+  if (weights !== "bf16") {
+    throw refuse("train.weights", `weights are ${weights}`, "leave weights out");
   }
   if (adapt.method !== "paca") {
     throw refuse("adapt", `the method is ${adapt.method}`, "use paca");

@@ -3,8 +3,8 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { byRoofline } from "../../roofline.ts";
 import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
+import { type AttentionPass, FORWARD, predictAttention } from "../predict_attention.ts";
 import { operandOf, roundUp, traffic, workOf } from "../../calls.ts";
 
 /** Tunable parameters of both attention passes: tile extents, and sums of rows × vectors in registers. */
@@ -154,6 +154,26 @@ export function scratchBytes(lengths: readonly number[]): number {
   return lengths.reduce((total, length) => total + Math.ceil(length / 16) * 64, 0);
 }
 
+/**
+ * The `predict` of a pass.
+ * @param pass What it does
+ */
+export function predictPass(pass: AttentionPass): Kernel["predict"] {
+  return (call, values, { isa, machine }) => {
+    const sizes = {
+      ...tilesOf(call, values, isa),
+      tokens: num(call.dims, "T"),
+      seqLen: num(call.attributes, "seq_len"),
+      heads: num(call.attributes, "heads"),
+      group: groupOf(call),
+      headDim: num(call.attributes, "head_dim"),
+      lanes: isa.lanes,
+      inTiles: attentionInTiles(call, isa),
+    };
+    return predictAttention(sizes, pass, { machine, bytes: traffic(call).bytes });
+  };
+}
+
 /** softmax(q kᵀ · scale) v within documents, and the log of the softmax's sums. */
 export const attention: Kernel = {
   name: "attention",
@@ -162,7 +182,7 @@ export const attention: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
-  predict: byRoofline(traffic),
+  predict: predictPass(FORWARD),
   workspace(call, values, isa) {
     const { headDim, rowStride, keyTile, columns } = attentionExtents(call, values, isa);
     if (attentionInTiles(call, isa)) {

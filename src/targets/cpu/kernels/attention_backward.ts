@@ -3,7 +3,6 @@
  * @module
  */
 import { num } from "../../../ops/access.ts";
-import { byRoofline } from "../../roofline.ts";
 import type { Kernel } from "../../target.ts";
 import { traffic } from "../../calls.ts";
 import {
@@ -15,9 +14,11 @@ import {
   attentionInTiles,
   attentionLegal,
   BLOCK,
+  predictPass,
   scratchBytes,
   spread,
 } from "./attention.ts";
+import { BACKWARD } from "../predict_attention.ts";
 
 /** Bytes of a thread's arrays where products work in tile registers: Tiles of native/cpu/attention_backward_tiles.hpp. */
 function inTiles({ headDim, keyTile, columns }: AttentionExtents, sums: number): number {
@@ -47,7 +48,7 @@ export const attentionBackward: Kernel = {
   defaults: attentionDefaults,
   legal: attentionLegal,
   traffic,
-  predict: byRoofline(traffic),
+  predict: predictPass(BACKWARD),
   workspace(call, values, isa) {
     const extents = attentionExtents(call, values, isa);
     const { headDim, paddedDim, rowStride, keyTile, columns } = extents;

@@ -15,6 +15,7 @@ import { productKernel } from "../product_kernel.ts";
 export const linear: Kernel = productKernel("linear", {
   roots: ["linear", "paca_linear"],
   epilogue: [["add"]],
+  inParts: true,
   product: (call) => ({
     m: dimOf(call, "T"),
     n: dimOf(call, "O"),

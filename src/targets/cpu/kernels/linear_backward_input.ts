@@ -15,6 +15,7 @@ export const linearBackwardInput: Kernel = productKernel("linear_backward_input"
   roots: ["linear_backward_input", "paca_linear_backward_input"],
   epilogue: [["add"]],
   group: "summed_output",
+  inParts: true,
   product: (call) => ({
     m: dimOf(call, "T"),
     n: dimOf(call, "K"),
