@@ -118,11 +118,22 @@ template <class T, int R, class A, class Store>
   for (int r = 0; r < R; r++) store_row<T>(store, Place{place.row + r, place.column, place.first}, sum[r], columns);
 }
 
+/// Where sums become C, or are added to it, as they are: whole tiles then go there straight from the registers.
+template <class Store>
+concept PlainStore = requires { requires(Store::kPlain > 0); };
+
 /// One tile in tile registers: R rows, of which `rows` exist; what is computed of others is never stored.
 template <class T, int R, class Store>
 [[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const TileStrip& a, const float* b, const Store& store, const Place& place,
                                      std::int64_t columns) {
   if constexpr ((T::kFetch & 2) != 0) fetch_tile<T>(store, place, rows);
+  if constexpr (PlainStore<Store>) {
+    if (rows == R && columns >= T::NR) {
+      float* const c = store.to + place.row * Store::kPlain + place.column;
+      if (Store::adds(place)) return multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, c, Store::kPlain);
+      return multiply_tiles<R / 16, T::NV>(a, b, T::NR, c, Store::kPlain);
+    }
+  }
   alignas(64) float sums[R * T::NR];
   multiply_tiles<R / 16, T::NV>(a, b, T::NR, sums, T::NR);
   for (std::int64_t r = 0; r < rows; r++) {

@@ -132,6 +132,23 @@ struct RowsLoaded {
   }
 };
 
+/// As RowsLoaded, of rows `stride` values apart that end in zeros up to whole tiles along k. As many rows exist as whole tiles have.
+template <class T, std::int64_t stride>
+struct RowsPadded {
+  const bf16* from;
+  static constexpr bool kInPlace = true;
+  static_assert(T::kInTiles && stride % 2 == 0);
+  const float* block(float*, std::int64_t m, std::int64_t, std::int64_t k, std::int64_t) const {
+    return reinterpret_cast<const float*>(from + m * stride + k);
+  }
+  TileStrip strip(const float* block, const float*, std::int64_t i, std::int64_t, std::int64_t deep) const {
+    return {{block + i * T::MR * (stride / 2), stride / 2, kPairsTogether, pairs_of(deep) / kPairsTogether}, {}};
+  }
+  void fetch(std::int64_t m, std::int64_t high, std::int64_t k, std::int64_t deep, Share share) const {
+    fetch_rows(from, m * stride + k, stride, high, deep, share);
+  }
+};
+
 /// Rows that RowsPaired::block() packed before, all of k at once: strip after strip, the first that of row 0.
 template <class Rows, class T>
 struct RowsPacked {

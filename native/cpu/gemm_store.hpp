@@ -20,6 +20,11 @@ struct StoreRows {
   const Residual* residual = nullptr;
   const Bias* bias = nullptr;
 
+  /// Floats from row to row of C, where sums may be put there or added as they are; 0: not so.
+  static constexpr std::int64_t kPlain =
+      std::is_same_v<E, float> && std::is_same_v<Residual, None> && std::is_same_v<Bias, None> ? N : 0;
+  static constexpr bool adds(const Place& at) { return !at.first; }
+
   const E* address(const Place& at) const { return to + at.row * N + at.column; }
   void whole(const Place& at, Vec sum) const {
     const std::int64_t i = at.row * N + at.column;
@@ -43,18 +48,21 @@ struct StoreRows {
   }
 };
 
-/// C[m,n] += scale * sum: a gradient. C is float32.
+/// C[m,n] += sum. C is float32.
 template <std::int64_t N>
-struct AddScaled {
+struct AddRows {
   float* to;
-  float scale;
+  static constexpr std::int64_t kPlain = N;
+  static constexpr bool adds(const Place&) { return true; }
+
+  const float* address(const Place& at) const { return to + at.row * N + at.column; }
   void whole(const Place& at, Vec sum) const {
     float* const c = to + at.row * N + at.column;
-    store(c, fma(broadcast(scale), sum, load(c)));
+    store(c, load(c) + sum);
   }
   void part(const Place& at, Vec sum, int n) const {
     float* const c = to + at.row * N + at.column;
-    store_partial(c, fma(broadcast(scale), sum, load_partial(c, n)), n);
+    store_partial(c, load_partial(c, n) + sum, n);
   }
 };
 

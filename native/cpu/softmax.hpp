@@ -14,9 +14,10 @@ struct LogitRow {
   static constexpr float kLowest = std::numeric_limits<float>::lowest();
   float top = kLowest, sum = 0.0f, target = kLowest;
 
-  /// z becomes exp(z - top), n of them, 0 at the target's place `at` where that is among them. Returns what all that was made of
-  /// earlier ones is to be multiplied by (Milakov and Gimelshein 2018).
-  float take_in(float* z, std::int64_t n, std::int64_t at) {
+  /// to[i] = exp(z[i] - top), n of them, 0 at the target's place `at` where that is among them; `to` may begin where z does, whatever
+  /// its type. Returns what all that was made of earlier ones is to be multiplied by (Milakov and Gimelshein 2018).
+  template <class E>
+  float take_in(float* z, std::int64_t n, std::int64_t at, E* to) {
     const bool here = at >= 0 && at < n;
     if (here) {
       target = z[at];
@@ -28,8 +29,8 @@ struct LogitRow {
     sum *= shrink;
     // Small terms are lost in a large sum: short runs are summed up by themselves.
     constexpr std::int64_t kRun = 512;
-    for (std::int64_t v = 0; v < n; v += kRun) sum += exponentials(z + v, smaller(kRun, n - v));
-    if (here) z[at] = 0.0f;
+    for (std::int64_t v = 0; v < n; v += kRun) sum += exponentials(z + v, smaller(kRun, n - v), to + v);
+    if (here) to[at] = round_to<E>(0.0f);
     return shrink;
   }
 
@@ -47,25 +48,36 @@ struct LogitRow {
 
  private:
   void raise(const float* z, std::int64_t n) {
-    Vec largest = broadcast(top);
+    constexpr int kChains = 4;  // a maximum waits for the one before
+    Vec largest[kChains];
+    for (Vec& chain : largest) chain = broadcast(top);
     std::int64_t v = 0;
-    for (; v + Vec::lanes <= n; v += Vec::lanes) largest = max(largest, load(z + v));
-    top = max_of(largest);
+    for (; v + kChains * Vec::lanes <= n; v += kChains * Vec::lanes) {
+      for (int c = 0; c < kChains; ++c) largest[c] = max(largest[c], load(z + v + c * Vec::lanes));
+    }
+    for (; v + Vec::lanes <= n; v += Vec::lanes) largest[0] = max(largest[0], load(z + v));
+    top = max_of(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
     for (; v < n; ++v) top = z[v] > top ? z[v] : top;
   }
-  float exponentials(float* z, std::int64_t n) const {
+  /// A vector is written after it was read, and never beyond: so `to` may overlap z.
+  template <class E>
+  float exponentials(const float* z, std::int64_t n, E* to) const {
     const Vec shift = broadcast(top);
     Vec sums = zero();
     std::int64_t v = 0;
     for (; v + Vec::lanes <= n; v += Vec::lanes) {
       const Vec e = exp(load(z + v) - shift);
-      store(z + v, e);
+      store(to + v, e);
       sums = sums + e;
     }
     float total = pacac::sum(sums);
     if (v == n) return total;
-    store_partial(z + v, exp(load_partial(z + v, static_cast<int>(n - v)) - shift), static_cast<int>(n - v));
-    for (; v < n; ++v) total += z[v];
+    const int left = static_cast<int>(n - v);
+    const Vec e = exp(load_partial(z + v, left) - shift);
+    store_partial(to + v, e, left);
+    float last[Vec::lanes];
+    store(last, e);
+    for (int i = 0; i < left; ++i) total += last[i];
     return total;
   }
 };

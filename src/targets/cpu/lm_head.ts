@@ -4,7 +4,16 @@
  */
 import { roundUp } from "../calls.ts";
 import type { Isa, KernelCall, Tunables } from "../target.ts";
-import { dimOf, packedRows, type Product, takesPairs, type Tiles, tilesOf } from "./gemm_tiles.ts";
+import {
+  dimOf,
+  inTiles,
+  packedRows,
+  type Product,
+  takesPairs,
+  TILE_ROWS,
+  type Tiles,
+  tilesOf,
+} from "./gemm_tiles.ts";
 import type { PredictOptions } from "./predict.ts";
 import { predictSteps } from "./product_kernel.ts";
 
@@ -18,6 +27,8 @@ export interface HeadLayout {
   readonly gathered: number;
   readonly logits: Tiles;
   readonly dx: Tiles;
+  /** Whether both products work in tile registers. */
+  readonly tiles: boolean;
   /** Bytes of a thread's packed operands, in front of its list of rows. */
   readonly packed: number;
   readonly perThread: number;
@@ -81,11 +92,14 @@ export function headLayout(
   const lines = Math.ceil(wide / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const packed = Math.max(logits.scratch, dx.scratch, others);
+  const tiles = inTiles(product, isa);
   const gathered = pairs ? packedRows(rows, logits) : roundUp(rows * D, 16);
   return {
     ...{ rows, stride, gathered, logits, dx, packed },
     perThread: packed + roundUp(4 * T, 64),
-    shared: 4 * gathered + roundUp(4 * rows * stride, 64),
+    // Tile registers load whole tiles of rows.
+    shared: 4 * gathered + roundUp(4 * roundUp(rows, tiles ? TILE_ROWS : 1) * stride, 64),
+    tiles,
   };
 }
 
