@@ -11,8 +11,8 @@
 //   check ID                      runs it: "error E" in units of max(|expected|, its rms), "guard" where it wrote beyond an operand
 //   time ROUNDS MICROSECONDS ID…  seconds of each in turn, round by round; every figure is the best of that many microseconds
 //
-// Kernels are run as the engine runs them (runtime/engine.hpp): by all threads of a pool, timed on thread 0 to the end
-// of the slowest. A step's operands come from memory, so repetitions take turns over COPIES of them.
+// Kernels are run as the engine runs them (runtime/engine.hpp): by all threads of a pool, timed from the begin of the first thread
+// (one that wakes up late may find all parts taken) to the end of the slowest. A step's operands come from memory, so repetitions take turns over COPIES of them.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -34,11 +34,15 @@
 #include "runtime/parts.hpp"
 #include "runtime/pool.hpp"
 #include "runtime/tile_permission.hpp"
+#include "tune/operands.hpp"
 
 namespace {
 
+using pacac::fill;
 using pacac::Kernel;
+using pacac::Operand;
 using pacac::Region;
+using pacac::widened;
 using pacac::Worker;
 using Clock = std::chrono::steady_clock;
 
@@ -72,68 +76,14 @@ void on_crash(int signal) {
   _exit(70);
 }
 
-struct Operand {
-  std::string dtype, start, fill;
-  std::int64_t elements = 0, alias = -1, offset = 0;
-  double a = 0, b = 0;
-  std::int64_t bytes() const { return elements * (dtype == "bf16" ? 2 : 4); }
-};
-
 struct Candidate {
   Kernel run;
   std::int64_t per_thread, shared;
 };
 
-/// A number in [0, 1) from a counter (splitmix64).
-double uniform(std::uint64_t counter) {
-  std::uint64_t z = (counter + 1) * 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-float widened(std::uint16_t bits) {
-  const std::uint32_t wide = std::uint32_t{bits} << 16;
-  float value;
-  std::memcpy(&value, &wide, 4);
-  return value;
-}
-
-void put_float(const Operand& operand, std::byte* at, std::int64_t i, float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  if (operand.dtype == "bf16") {
-    const auto half = static_cast<std::uint16_t>(bits >> 16);
-    std::memcpy(at + 2 * i, &half, 2);
-  } else {
-    std::memcpy(at + 4 * i, &bits, 4);
-  }
-}
-
-std::int32_t whole(const Operand& operand, std::int64_t i, std::uint64_t counter) {
-  const auto n = static_cast<std::int64_t>(operand.a < 1 ? 1 : operand.a);
-  if (operand.fill == "below") return static_cast<std::int32_t>(uniform(counter) * static_cast<double>(n));
-  if (operand.fill == "sorted") return static_cast<std::int32_t>(i * n / operand.elements);
-  if (operand.fill == "starts") return static_cast<std::int32_t>(i / n * n);
-  if (operand.fill == "positions") return static_cast<std::int32_t>(i % n);
-  throw std::invalid_argument("no such fill: " + operand.fill);
-}
-
-void fill(const Operand& operand, std::byte* at, std::uint64_t seed) {
-  for (std::int64_t i = 0; i < operand.elements; ++i) {
-    const std::uint64_t counter = seed + static_cast<std::uint64_t>(i);
-    if (operand.dtype == "i32") {
-      const std::int32_t value = whole(operand, i, counter);
-      std::memcpy(at + 4 * i, &value, 4);
-    } else {
-      put_float(operand, at, i, static_cast<float>(operand.a + (operand.b - operand.a) * uniform(counter)));
-    }
-  }
-}
-
 class Bench {
  public:
-  explicit Bench(int threads) : pool_(threads, false) {}
+  explicit Bench(int threads) : pool_(threads, false), begins_(at(threads)) {}
 
   void call(std::istringstream& order) {
     std::size_t count = 0;
@@ -337,16 +287,19 @@ class Bench {
       for (std::size_t o = 0; o < operands_.size(); ++o) operand[o] = copy + operands_[o].offset;
       worker.next = parts_.of(i, thread);
       worker.barrier->wait();
-      const Clock::time_point begin = Clock::now();
+      begins_[at(thread)] = Clock::now();
       job.candidate->run(operand, worker);
       worker.barrier->wait();
-      best = std::min(best, std::chrono::duration<double>(Clock::now() - begin).count());
+      if (thread > 0) continue;
+      const Clock::time_point end = Clock::now(), begin = *std::min_element(begins_.begin(), begins_.end());
+      best = std::min(best, std::chrono::duration<double>(end - begin).count());
     }
     if (thread == 0) job.seconds = best;
   }
 
   pacac::Pool pool_;
   pacac::PartCounters parts_;
+  std::vector<Clock::time_point> begins_;  // one a thread
   std::vector<Operand> operands_;
   std::vector<Candidate> candidates_;
   std::vector<std::vector<double>> expected_;

@@ -8,7 +8,6 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
-import { parseArgs } from "node:util";
 import { machineNow } from "../../src/compile.ts";
 import { processorName } from "../../src/build/processor.ts";
 import { machineAtStorage } from "../../src/targets/roofline.ts";
@@ -16,17 +15,27 @@ import type { Machine } from "../../src/targets/target.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
 import { Stepper } from "./stepper.ts";
+import { flagsOf, misused } from "./flags.ts";
 
-const { values } = parseArgs({
-  options: {
-    weights: { type: "string" },
-    python: { type: "string", default: "python3" },
-    turns: { type: "string", default: "5" },
-    shapes: { type: "string", default: "4x512" },
-    compiled: { type: "boolean", default: false },
-    bf16: { type: "boolean", default: false },
-    name: { type: "string", default: "smollm2" },
-  },
+const USAGE = `usage: deno task peers --weights DIR [flags]
+
+Steps of pacac and of PyTorch in turn, the rows of README's tables; writes tests/bench/results/NAME.md and .json.
+
+  --weights DIR     the model, in Hugging Face's layout
+  --python PYTHON   with torch, transformers and peft (python3)
+  --shapes LIST     rows x tokens, several with commas (4x512)
+  --turns N         steps of each program (5)
+  --compiled        torch.compile, too
+  --bf16            PyTorch in bfloat16, too; with --compiled also both at once
+  --name NAME       of the files with the results (smollm2)`;
+const values = flagsOf(USAGE, {
+  weights: { type: "string" },
+  python: { type: "string", default: "python3" },
+  turns: { type: "string", default: "5" },
+  shapes: { type: "string", default: "4x512" },
+  compiled: { type: "boolean", default: false },
+  bf16: { type: "boolean", default: false },
+  name: { type: "string", default: "smollm2" },
 });
 const shapes = values.shapes.split(",").flatMap((text) => {
   const match = text.match(/^([1-9]\d*)x([1-9]\d*)$/);
@@ -36,11 +45,7 @@ const turns = Number(values.turns);
 if (
   values.weights === undefined || shapes.length < values.shapes.split(",").length || !(turns > 0)
 ) {
-  console.error(
-    "usage: deno task peers --weights DIR [--shapes 4x512,1x2048] [--compiled] [--bf16] " +
-      "[--python PYTHON] [--turns N] [--name NAME]",
-  );
-  Deno.exit(2);
+  misused(USAGE);
 }
 const weights = values.weights;
 

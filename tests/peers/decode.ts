@@ -8,24 +8,33 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
-import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { processorName } from "../../src/build/processor.ts";
 import { openWeights, writeGgufModel } from "../../src/formats/mod.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
 import { Stepper } from "./stepper.ts";
+import { flagsOf, misused } from "./flags.ts";
 
-const { values } = parseArgs({
-  options: {
-    weights: { type: "string" },
-    python: { type: "string", default: "python3" },
-    turns: { type: "string", default: "7" },
-    tokens: { type: "string", default: "64" },
-    threads: { type: "string", default: `1,${navigator.hardwareConcurrency}` },
-    limit: { type: "string", default: "180" },
-    name: { type: "string", default: "decode" },
-  },
+const USAGE = `usage: deno task peers:decode --weights DIR [flags]
+
+Writing text in turn with llama.cpp; writes tests/bench/results/NAME.md and .json.
+
+  --weights DIR     the model, in Hugging Face's layout
+  --python PYTHON   with xllamacpp (python3)
+  --turns N         texts of each (7)
+  --tokens N        of a text (64)
+  --threads LIST    how many, with commas (1 and all)
+  --limit SECONDS   a turn that takes longer fails (180)
+  --name NAME       of the files with the results (decode)`;
+const values = flagsOf(USAGE, {
+  weights: { type: "string" },
+  python: { type: "string", default: "python3" },
+  turns: { type: "string", default: "7" },
+  tokens: { type: "string", default: "64" },
+  threads: { type: "string", default: `1,${navigator.hardwareConcurrency}` },
+  limit: { type: "string", default: "180" },
+  name: { type: "string", default: "decode" },
 });
 const [turns, tokens, limitSeconds] = [values.turns, values.tokens, values.limit].map(Number);
 const threadCounts = [...new Set(values.threads.split(",").map(Number))];
@@ -34,11 +43,7 @@ if (
   values.weights === undefined || !(limitSeconds > 0) ||
   ![turns, tokens, ...threadCounts].every(whole)
 ) {
-  console.error(
-    "usage: deno task peers:decode --weights DIR [--python PYTHON] [--turns N] [--tokens N] " +
-      "[--threads 1,2] [--limit SECONDS] [--name NAME]",
-  );
-  Deno.exit(2);
+  misused(USAGE);
 }
 const { weights, python } = values;
 const PROMPT = "The comet came back to the village after seventy-six years, and";

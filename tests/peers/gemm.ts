@@ -8,7 +8,6 @@
  * @module
  */
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
-import { parseArgs } from "node:util";
 import { machineOf } from "../../src/build/machine.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { median } from "../../src/tune/statistics.ts";
@@ -18,15 +17,23 @@ import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 import { inRepository } from "../support/paths.ts";
+import { flagsOf } from "./flags.ts";
 
-const { values } = parseArgs({
-  options: {
-    python: { type: "string", default: "python3" },
-    threads: { type: "string", default: "1,2" },
-    tokens: { type: "string", default: "2048" },
-    rounds: { type: "string", default: "3" },
-    json: { type: "boolean", default: false },
-  },
+const USAGE = `usage: deno task peers:gemm [flags]
+
+Products of SmolLM2's shapes alone, as shares of the processor's peak, in turn with MKL, oneDNN and OpenBLAS.
+
+  --python PYTHON   with torch and numpy (python3)
+  --threads LIST    how many, with commas (1,2)
+  --tokens N        rows of x (2048)
+  --rounds N        turns, of which the median counts (3)
+  --json            JSON in place of the table`;
+const values = flagsOf(USAGE, {
+  python: { type: "string", default: "python3" },
+  threads: { type: "string", default: "1,2" },
+  tokens: { type: "string", default: "2048" },
+  rounds: { type: "string", default: "3" },
+  json: { type: "boolean", default: false },
 });
 
 /** [K, N] of y[T,N] = x[T,K] Wᵀ, and of dx[T,K] = dy[T,N] W. */

@@ -12,7 +12,6 @@
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { chartSvg } from "../../src/cli/bench/svg.ts";
 import { type TensorToWrite, writeSafetensors } from "../../src/formats/mod.ts";
 import { adamw, cosine, fineTune, type FineTuneSpec, fromPretrained, paca } from "../../src/mod.ts";
@@ -32,22 +31,37 @@ import {
 } from "../../src/train/mod.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { inRepository } from "../support/paths.ts";
+import { flagsOf, misused } from "./flags.ts";
 
-const { values } = parseArgs({
-  options: {
-    weights: { type: "string" },
-    data: { type: "string" },
-    python: { type: "string", default: "python3" },
-    steps: { type: "string", default: "300" },
-    shape: { type: "string", default: "4x512" },
-    storage: { type: "string", default: "bf16" },
-    "evaluate-every": { type: "string", default: "30" },
-    "validation-rows": { type: "string", default: "32" },
-    "learning-rate": { type: "string", default: "1e-3" },
-    keep: { type: "string" },
-    "so-far": { type: "boolean", default: false },
-    name: { type: "string", default: "learning" },
-  },
+const USAGE = `usage: deno task peers:learning --weights DIR --data DIR [flags]
+
+Trains with pacac and with PyTorch on the same batches and compares losses; writes tests/bench/results/NAME.md, .json and .svg.
+
+  --weights DIR            the model, in Hugging Face's layout
+  --data DIR               train.jsonl and test.jsonl of GSM8K
+  --python PYTHON          with torch, transformers and peft (python3)
+  --steps N                (300)
+  --shape ROWSxTOKENS      (4x512)
+  --storage bf16|f32       pacac's (bf16)
+  --learning-rate N        at its highest (1e-3)
+  --evaluate-every N       steps (30)
+  --validation-rows N      (32)
+  --keep FOLDER            goes on from what is there, and keeps both halves there
+  --so-far                 reports what FOLDER has
+  --name NAME              of the files with the results (learning)`;
+const values = flagsOf(USAGE, {
+  weights: { type: "string" },
+  data: { type: "string" },
+  python: { type: "string", default: "python3" },
+  steps: { type: "string", default: "300" },
+  shape: { type: "string", default: "4x512" },
+  storage: { type: "string", default: "bf16" },
+  "evaluate-every": { type: "string", default: "30" },
+  "validation-rows": { type: "string", default: "32" },
+  "learning-rate": { type: "string", default: "1e-3" },
+  keep: { type: "string" },
+  "so-far": { type: "boolean", default: false },
+  name: { type: "string", default: "learning" },
 });
 const [, batchText, seqText] = values.shape.match(/^([1-9]\d*)x([1-9]\d*)$/) ?? [];
 const batch = Number(batchText), seqLen = Number(seqText), steps = Number(values.steps);
@@ -60,12 +74,7 @@ if (
   !counts.every((count) => Number.isInteger(count) && count > 0) || !(peak > 0) ||
   (values["so-far"] && values.keep === undefined)
 ) {
-  console.error(
-    "usage: deno task peers:learning --weights DIR --data DIR [--steps 300] [--shape 4x512] " +
-      "[--storage bf16|f32] [--evaluate-every 30] [--validation-rows 32] [--learning-rate 1e-3] " +
-      "[--python PYTHON] [--keep FOLDER [--so-far]] [--name NAME]",
-  );
-  Deno.exit(2);
+  misused(USAGE);
 }
 
 /** Losses of one of the two. */

@@ -147,7 +147,7 @@ Deno.test("compile takes legal values of this machine and the present kernel alo
     compiler: `${version} ${machine}`,
     kernelHash,
     call: callKey(linear, product, ISA),
-    values: { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1 },
+    values: { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1, parts: 4 },
   };
   const chosen = (changes: Partial<Entry>): Tunables | undefined => {
     const database = new Database();
@@ -155,7 +155,7 @@ Deno.test("compile takes legal values of this machine and the present kernel alo
     return choiceFrom(database, { isa: ISA, threads: 2 }).choose(linear, product);
   };
   assert.deepEqual(chosen({}), here.values);
-  const values = { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1 };
+  const values = { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1, parts: 4 };
   for (
     const changes of [
       { threads: 1 },

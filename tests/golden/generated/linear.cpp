@@ -12,7 +12,7 @@
 
 namespace pacac {
 
-void linear_T3_K8_O8_R2_e599f4b3(void* const* operand, const Worker& worker) {
+void linear_T3_K8_O8_R2_a16b7450(void* const* operand, const Worker& worker) {
   constexpr std::int64_t kTokens = 3;
   constexpr std::int64_t kIn = 8;
   constexpr std::int64_t kOut = 8;
@@ -34,7 +34,9 @@ void linear_T3_K8_O8_R2_e599f4b3(void* const* operand, const Worker& worker) {
       x_p[t * kRank + j] = round_to<float>(to_float(x[t * kIn + index[j]]));
     }
   };
-  product_visiting<Tile>(worker, kTokens, kOut, kIn, rows_of<Tile, kIn>(x), columns, to, gather);
+  worker.in_parts<4>([&](const Worker& part) {
+    product_visiting<Tile>(part, kTokens, kOut, kIn, rows_of<Tile, kIn>(x), columns, to, gather);
+  });
 }
 
 }  // namespace pacac

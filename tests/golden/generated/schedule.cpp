@@ -12,25 +12,25 @@ namespace use {
 extern const KernelEntry documents_T3_4980ee22;
 extern const KernelEntry embed_T3_V11_D8_e86037da;
 extern const KernelEntry rms_norm_T3_D8_c52060e8;
-extern const KernelEntry linear_T3_K8_O8_R2_e599f4b3;
+extern const KernelEntry linear_T3_K8_O8_R2_a16b7450;
 extern const KernelEntry rope_T3_Q8_S3_P4_1ed57866;
-extern const KernelEntry linear_T3_K8_O4_28b04db1;
+extern const KernelEntry linear_T3_K8_O4_f638bf9a;
 extern const KernelEntry rope_T3_Q4_S3_P4_46fbeb97;
 extern const KernelEntry attention_T3_Q8_K4_H2_4f549e73;
-extern const KernelEntry linear_T3_K8_O8_757c4a2f;
-extern const KernelEntry linear_T3_K8_O12_d13fd408;
+extern const KernelEntry linear_T3_K8_O8_99b450ea;
+extern const KernelEntry linear_T3_K8_O12_0808fe4d;
 extern const KernelEntry swiglu_T3_F12_c523819b;
-extern const KernelEntry linear_T3_K12_O8_R2_f1a912d2;
-extern const KernelEntry lm_head_loss_T3_D8_V11_0c3bf3fe;
+extern const KernelEntry linear_T3_K12_O8_R2_7232ce6a;
+extern const KernelEntry lm_head_loss_T3_D8_V11_1eb6148b;
 extern const KernelEntry mean_loss_T3_0b92b72b;
 extern const KernelEntry lm_head_logits_T3_D8_V11_C3_a861a8b1;
 extern const KernelEntry rms_norm_backward_T3_D8_7bff37a8;
 extern const KernelEntry linear_backward_weight_T3_O8_R2_dd70c04d;
-extern const KernelEntry linear_backward_input_T3_O8_K12_R2_f3a94537;
+extern const KernelEntry linear_backward_input_T3_O8_K12_R2_e9448c7c;
 extern const KernelEntry swiglu_backward_T3_F12_c7cbff1b;
-extern const KernelEntry linear_backward_input_group_T3_O12_K8_f16aa3af;
+extern const KernelEntry linear_backward_input_group_T3_O12_K8_3900493d;
 extern const KernelEntry rms_norm_backward_T3_D8_d2bc1d0a;
-extern const KernelEntry linear_backward_input_T3_O8_K8_5ef40254;
+extern const KernelEntry linear_backward_input_T3_O8_K8_1e563715;
 extern const KernelEntry attention_backward_T3_Q8_K4_H2_7b71e30b;
 extern const KernelEntry rope_T3_Q8_S3_P4_e17ea501;
 extern const KernelEntry global_norm_P32_e821364e;
@@ -44,23 +44,23 @@ void forward(Run& run) {
   run(use::embed_T3_V11_D8_e86037da, {0, 8, 9});  // ids, weight -> y
   // Layer 0.
   run(use::rms_norm_T3_D8_c52060e8, {9, 10, 11, 12});  // x, weight -> y, inverse_rms
-  run(use::linear_T3_K8_O8_R2_e599f4b3,
+  run(use::linear_T3_K8_O8_R2_a16b7450,
       {11, 13, 47, 51, 14, 52});                         // x, weight, delta, index -> y, x_p
   run(use::rope_T3_Q8_S3_P4_1ed57866, {14, 6, 15, 16});  // x, position, table -> y
-  run(use::linear_T3_K8_O4_28b04db1, {11, 17, 18});      // x, weight -> y
+  run(use::linear_T3_K8_O4_f638bf9a, {11, 17, 18});      // x, weight -> y
   run(use::rope_T3_Q4_S3_P4_46fbeb97, {18, 6, 15, 19});  // x, position, table -> y
-  run(use::linear_T3_K8_O4_28b04db1, {11, 20, 21});      // x, weight -> y
+  run(use::linear_T3_K8_O4_f638bf9a, {11, 20, 21});      // x, weight -> y
   run(use::attention_T3_Q8_K4_H2_4f549e73, {16, 19, 21, 5, 22, 23});  // q, k, v, start -> y, lse
-  run(use::linear_T3_K8_O8_757c4a2f, {22, 24, 25, 9});                // x, weight, residual -> y
+  run(use::linear_T3_K8_O8_99b450ea, {22, 24, 25, 9});                // x, weight, residual -> y
   run(use::rms_norm_T3_D8_c52060e8, {25, 26, 27, 28});                // x, weight -> y, inverse_rms
-  run(use::linear_T3_K8_O12_d13fd408, {27, 29, 30});                  // x, weight -> y
-  run(use::linear_T3_K8_O12_d13fd408, {27, 31, 32});                  // x, weight -> y
+  run(use::linear_T3_K8_O12_0808fe4d, {27, 29, 30});                  // x, weight -> y
+  run(use::linear_T3_K8_O12_0808fe4d, {27, 31, 32});                  // x, weight -> y
   run(use::swiglu_T3_F12_c523819b, {30, 32, 33});                     // gate, up -> y
-  run(use::linear_T3_K12_O8_R2_f1a912d2,
+  run(use::linear_T3_K12_O8_R2_7232ce6a,
       {33, 34, 49, 53, 35, 54, 25});  // x, weight, delta, index, residual -> y, x_p
   // Outside the layers.
   run(use::rms_norm_T3_D8_c52060e8, {35, 36, 37, 38});  // x, weight -> y, inverse_rms
-  run(use::lm_head_loss_T3_D8_V11_0c3bf3fe,
+  run(use::lm_head_loss_T3_D8_V11_1eb6148b,
       {37, 8, 7, 3, 39, 40});                    // x, weight, target, loss_scale -> losses, dx
   run(use::mean_loss_T3_0b92b72b, {39, 3, 41});  // losses, loss_scale -> loss
 }
@@ -76,14 +76,14 @@ void backward(Run& run) {
       {40, 35, 36, 38, 55});  // dy, x, weight, inverse_rms -> dx
   // Layer 0.
   run(use::linear_backward_weight_T3_O8_R2_dd70c04d, {55, 54, 50});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T3_O8_K12_R2_f3a94537,
+  run(use::linear_backward_input_T3_O8_K12_R2_e9448c7c,
       {55, 34, 49, 53, 56});  // dy, weight, delta, index -> dx
   run(use::swiglu_backward_T3_F12_c7cbff1b, {56, 30, 32, 57, 58});  // dy, gate, up -> dgate, dup
-  run(use::linear_backward_input_group_T3_O12_K8_f16aa3af,
+  run(use::linear_backward_input_group_T3_O12_K8_3900493d,
       {57, 29, 58, 31, 59});  // dy.0, weight.0, dy.1, weight.1 -> dx
   run(use::rms_norm_backward_T3_D8_d2bc1d0a,
       {59, 25, 26, 28, 60, 55});  // dy, x, weight, inverse_rms, residual -> dx
-  run(use::linear_backward_input_T3_O8_K8_5ef40254, {60, 24, 61});  // dy, weight -> dx
+  run(use::linear_backward_input_T3_O8_K8_1e563715, {60, 24, 61});  // dy, weight -> dx
   run(use::attention_backward_T3_Q8_K4_H2_7b71e30b,
       {61, 16, 19, 21, 22, 23, 5, 62, 63, 64});          // dy, q, k, v, y, lse, start -> dq, dk, dv
   run(use::rope_T3_Q8_S3_P4_e17ea501, {62, 6, 15, 65});  // x, position, table -> y
