@@ -44,6 +44,9 @@ export const BACKWARD: AttentionPass = { overDim: 2, overKeys: 3, scores: 18 };
 /** Instructions that begin and end a row of sums, for each vector. */
 const AROUND = 3;
 
+/** Multiply-adds of tile registers in the time of one of vectors. */
+const TILES = 8;
+
 /**
  * Seconds with all threads of the machine.
  * @param sizes Sizes of the call
@@ -86,11 +89,11 @@ function cyclesOfRow(sizes: AttentionSizes, pass: AttentionPass): number {
 
 /** Cycles of a panel of queries that sees `keys` keys of a tile. */
 function cyclesOfPanel(sizes: AttentionSizes, pass: AttentionPass, keys: number): number {
-  const { headDim, keyTile, vectors, lanes } = sizes;
+  const { headDim, keyTile, vectors, lanes, inTiles } = sizes;
   const { overDim, overKeys, scores } = pass;
-  // Keys or values, scores, and the panel that they meet.
+  // Keys or values, scores, and the panel that they meet; tile registers load whole lines, ahead of their use.
   const near = 4 * (keyTile * headDim + (keyTile + headDim) * vectors * lanes);
-  const misses = near > CACHE.l1 ? CYCLES.l2 * keys * headDim / lanes : 0;
+  const misses = near > CACHE.l1 && !inTiles ? CYCLES.l2 * keys * headDim / lanes : 0;
   return overDim * (blocks(sizes, keys, headDim) + misses) +
     overKeys * (blocks(sizes, headDim, keys) + misses) +
     keys * vectors * scores / PIPES;
@@ -99,7 +102,7 @@ function cyclesOfPanel(sizes: AttentionSizes, pass: AttentionPass, keys: number)
 /** Cycles of `count` rows of sums over `steps`, cut into blocks as each_block of native/cpu/tile_product.hpp cuts them. */
 function blocks({ rows, vectors, inTiles }: AttentionSizes, count: number, steps: number): number {
   const around = count * vectors * AROUND / PIPES;
-  if (inTiles) return around + count * vectors * steps / PIPES;
+  if (inTiles) return around + count * vectors * steps / PIPES / TILES;
   let left = count, cycles = around;
   for (; left === rows || left >= 2 * rows; left -= rows) {
     cycles += steps * vectorStep(rows, vectors);
