@@ -62,6 +62,8 @@ Deno.test("attention's waste is predicted: few sums, wide panels at the diagonal
     attending({ queryTile: 16 }) > attending(),
     "keys are copied for every tile of queries",
   );
+  const inTiles = (keyTile: number) => attending({ inTiles: true, keyTile });
+  assert.ok(inTiles(64) > 1.02 * inTiles(256), "in tile registers what is around products counts");
   const [forward, backward] = [FORWARD, BACKWARD].map((pass) =>
     predictAttention({ ...HEADS, ...ATTENDING }, pass, { machine: MACHINE, bytes: 0 })
   );
