@@ -54,9 +54,9 @@ export interface Tiles {
 
 /**
  * Default tile sizes: a register tile that fills the registers, as near to a square as it gets, since each value loaded is then used
- * the most (AVX-512: 9x48 was 7 % faster than 12x32 where another program ran on the cores' second threads); slices of k long enough that the cost of a tile's start
- * and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its way, a panel of B
- * and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
+ * the most (AVX-512: 9x48 was 7 % faster than 12x32 where another program ran on the cores' second threads); slices of k long enough
+ * that the cost of a tile's start and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its
+ * way, a panel of B and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
  * In tile registers: few of them, which costs little alone and helps much on a core that is shared (see multiply_tiles); so much of B
  * that it stays in an L2 cache of 2 MB while A goes by.
  * @param product The product; few columns take one vector and more rows
