@@ -126,6 +126,13 @@ async function tuneSpec(spec: string, flags: TuneFlags): Promise<void> {
     tuned: false,
   });
   const wanted = glob(flags.kernels);
+  const names = [...new Set(plan.calls.map(({ kernel }) => kernel.name))];
+  if (!names.some((name) => wanted.test(name))) {
+    throw new PacacError("usage", `No kernel of ${plan.info.name} matches ${flags.kernels}`, {
+      place: { field: "--kernels" },
+      remedy: `it has ${names.join(", ")}`,
+    });
+  }
   if (flags.target === "cuda") {
     const { machine } = summary;
     const ranked = rank(plan, {
