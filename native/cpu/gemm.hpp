@@ -12,9 +12,9 @@
 // Each element of C is one chain of fused multiply-adds in the order of k (cut at multiples of KC), whatever the
 // number of threads and wherever the tiles fall, so results are equal bit for bit.
 //
-// The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps, and says whether it is read
-// where it lies (kInPlace); a B gives `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros and never stored; strips with
-// fewer than MR rows have micro-kernels of their own.
+// The policies (gemm_pack.hpp, gemm_store.hpp): an A gives `block(...)`, a pointer and two constant steps, and says whether it
+// is read where it lies (kInPlace); a B gives `pack(...)`; a store takes finished vectors. Columns beyond N are computed on zeros
+// and never stored; strips with fewer than MR rows have micro-kernels of their own.
 #pragma once
 #include "cpu/gemm_pack.hpp"
 #include "cpu/gemm_store.hpp"
@@ -242,9 +242,10 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
   }
 }
 
-/// What one thread computes of C.
+/// What one thread computes of C, and which of the threads it is that compute columns of the same rows.
 struct Part {
   Worker::Range rows, columns;
+  Worker mates;
 };
 
 /// Lays the threads out as a grid over C. Every thread packs its own columns of B, which costs about as much as
@@ -270,16 +271,19 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, const A&) {
   const int across = worker.threads / best;
   const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
   const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
-  return {row.share(M, T::MR), column.share(N, T::NR)};
+  const Worker::Range columns = column.share(N, T::NR);
+  // With fewer panels than threads, those that have one have one each.
+  const Worker sharing{static_cast<int>(columns.begin / T::NR), static_cast<int>(panels), nullptr, nullptr, nullptr};
+  return {row.share(M, T::MR), columns, panels < across ? sharing : column};
 }
 
 /// This thread's part of the rows `rows` of C[M,N] = A B.
 template <class T, class A, class B, class Store>
 void product_of_rows(const Worker& worker, Worker::Range rows, std::int64_t N, std::int64_t K, const A& a, const B& b,
                      const Store& store) {
-  const auto [own, columns] = part_of<T>(worker, rows.end - rows.begin, N, a);
-  if (own.begin == own.end) return;
-  multiply<T>({rows.begin + own.begin, rows.begin + own.end}, columns, K, a, b, store, worker.scratch);
+  const Part part = part_of<T>(worker, rows.end - rows.begin, N, a);
+  if (part.rows.begin == part.rows.end) return;
+  multiply<T>({rows.begin + part.rows.begin, rows.begin + part.rows.end}, part.columns, K, a, b, store, worker.scratch);
 }
 
 /// This thread's part of C[M,N] = A B.

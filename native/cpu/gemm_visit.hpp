@@ -18,28 +18,15 @@ struct VisitedRows : Rows {
   }
 };
 
-/// `part`'s rows, shared among the threads that compute other columns of the same rows.
-template <class T, class A>
-Worker::Range visited_share(const Worker& worker, const Part& part, std::int64_t M, std::int64_t N, const A& a) {
-  Worker mates{0, 0, nullptr, nullptr, nullptr};
-  for (int other = 0; other < worker.threads; other++) {
-    const Part theirs = part_of<T>({other, worker.threads, nullptr, nullptr, nullptr}, M, N, a);
-    if (theirs.rows.begin != part.rows.begin || theirs.rows.end != part.rows.end) continue;
-    if (theirs.columns.begin == theirs.columns.end) continue;
-    if (other < worker.thread) mates.thread++;
-    mates.threads++;
-  }
-  const Worker::Range share = mates.share(part.rows.end - part.rows.begin);
-  return {part.rows.begin + share.begin, part.rows.begin + share.end};
-}
-
 /// This thread's part of C[M,N] = A B; see(m) is called once for each row of A, by some thread.
 template <class T, class A, class B, class Store, class Body>
 void product_visiting(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
                       const Store& store, const Body& see) {
   const Part part = part_of<T>(worker, M, N, a);
   if (part.rows.begin == part.rows.end || part.columns.begin == part.columns.end) return;
-  const VisitedRows<A, Body> visited{a, see, visited_share<T>(worker, part, M, N, a)};
+  // Threads that compute other columns of the same rows see a share of them each.
+  const auto [begin, end] = part.mates.share(part.rows.end - part.rows.begin);
+  const VisitedRows<A, Body> visited{a, see, {part.rows.begin + begin, part.rows.begin + end}};
   multiply<T>(part.rows, part.columns, K, visited, b, store, worker.scratch);
 }
 

@@ -11,8 +11,9 @@
 //   check ID                      runs it: "error E" in units of max(|expected|, its rms), "guard" where it wrote beyond an operand
 //   time ROUNDS MICROSECONDS ID…  seconds of each in turn, round by round; every figure is the best of that many microseconds
 //
-// Kernels are run as the engine runs them (runtime/engine.hpp): by all threads of a pool, timed from the begin of the first thread
-// (one that wakes up late may find all parts taken) to the end of the slowest. A step's operands come from memory, so repetitions take turns over COPIES of them.
+// Kernels are run as the engine runs them (runtime/engine.hpp): by all threads of a pool, timed from the begin of the first
+// thread (one that wakes up late may find all parts taken) to the end of the slowest. A step's operands come from memory, so
+// repetitions take turns over COPIES of them.
 #include <dlfcn.h>
 #include <unistd.h>
 

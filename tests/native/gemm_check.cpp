@@ -83,6 +83,26 @@ void check_product() {
   }
 }
 
+/// Every row of A is seen by one thread, however many there are for the panels of columns.
+template <std::int64_t M, std::int64_t K, std::int64_t N, class T>
+void check_visits() {
+  const std::vector<float> x = numbers<float>(M * K, 5), w = numbers<float>(K * N, 6);
+  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  std::vector<float> c(M * N);
+  for (const int threads : {1, 2, 3, 4, 8, 12, 40}) {
+    std::vector<int> seen(M);
+    const auto see = [&](std::int64_t row) { seen[static_cast<std::size_t>(row)]++; };
+    for (int thread = 0; thread < threads; thread++) {
+      const Worker worker{thread, threads, aligned(scratch), nullptr, nullptr};
+      product_visiting<T>(worker, M, N, K, rows_of<T, K>(x.data()), Straight<N, float>{w.data()}, StoreRows<N, float>{c.data()}, see);
+    }
+    for (const int times : seen) {
+      if (times == 1 || wrong++ >= 10) continue;
+      std::printf("visits: a row was seen %d times by %d threads\n", times, threads);
+    }
+  }
+}
+
 double value(bf16 x) { return static_cast<double>(to_float(x)); }
 /// As it is packed.
 template <class X>
@@ -271,6 +291,8 @@ void check_products() {
 }  // namespace
 
 int main() {
+  check_visits<37, 20, 5 * Vec::lanes + 3, Tiles<4, 1, 16, 12, 32>>();
+  check_visits<203, 8, Vec::lanes, Tiles<4, 1, 8, 12, 32>>();
   if (kHasTiles && !allow_tiles()) return 2;
   check_products<float, float, true>();
   check_products<float, float, false>();

@@ -89,7 +89,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
 }
 
 /**
- * Whether a product's micro-kernel works in tile registers, (native/cpu/tile_registers.hpp).
+ * Whether a product's micro-kernel works in tile registers (native/cpu/tile_registers.hpp).
  * @param product The product
  * @param isa The instruction set
  */

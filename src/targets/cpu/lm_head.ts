@@ -92,14 +92,13 @@ export function headLayout(
   const lines = Math.ceil(wide / 16);
   const stride = 16 * (lines % 2 === 0 ? lines + 1 : lines);
   const packed = Math.max(logits.scratch, dx.scratch, others);
-  const tiles = inTiles(product, isa);
   const gathered = pairs ? packedRows(rows, logits) : roundUp(rows * D, 16);
   return {
     ...{ rows, stride, gathered, logits, dx, packed },
     perThread: packed + roundUp(4 * T, 64),
     // Tile registers load whole tiles of rows.
-    shared: 4 * gathered + roundUp(4 * roundUp(rows, tiles ? TILE_ROWS : 1) * stride, 64),
-    tiles,
+    shared: 4 * (gathered + roundUp(rows, TILE_ROWS) * stride),
+    tiles: inTiles(product, isa),
   };
 }
 

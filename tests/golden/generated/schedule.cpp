@@ -21,16 +21,16 @@ extern const KernelEntry linear_T3_K8_O8_99b450ea;
 extern const KernelEntry linear_T3_K8_O12_0808fe4d;
 extern const KernelEntry swiglu_T3_F12_c523819b;
 extern const KernelEntry linear_T3_K12_O8_R2_7232ce6a;
-extern const KernelEntry lm_head_loss_T3_D8_V11_1eb6148b;
+extern const KernelEntry lm_head_loss_T3_D8_V11_da11314e;
 extern const KernelEntry mean_loss_T3_0b92b72b;
 extern const KernelEntry lm_head_logits_T3_D8_V11_C3_a861a8b1;
 extern const KernelEntry rms_norm_backward_T3_D8_7bff37a8;
 extern const KernelEntry linear_backward_weight_T3_O8_R2_dd70c04d;
-extern const KernelEntry linear_backward_input_T3_O8_K12_R2_e9448c7c;
+extern const KernelEntry linear_backward_input_T3_O8_K12_R2_af73075a;
 extern const KernelEntry swiglu_backward_T3_F12_c7cbff1b;
-extern const KernelEntry linear_backward_input_group_T3_O12_K8_3900493d;
+extern const KernelEntry linear_backward_input_group_T3_O12_K8_d6801701;
 extern const KernelEntry rms_norm_backward_T3_D8_d2bc1d0a;
-extern const KernelEntry linear_backward_input_T3_O8_K8_1e563715;
+extern const KernelEntry linear_backward_input_T3_O8_K8_966139e8;
 extern const KernelEntry attention_backward_T3_Q8_K4_H2_7b71e30b;
 extern const KernelEntry rope_T3_Q8_S3_P4_e17ea501;
 extern const KernelEntry global_norm_P32_e821364e;
@@ -60,7 +60,7 @@ void forward(Run& run) {
       {33, 34, 49, 53, 35, 54, 25});  // x, weight, delta, index, residual -> y, x_p
   // Outside the layers.
   run(use::rms_norm_T3_D8_c52060e8, {35, 36, 37, 38});  // x, weight -> y, inverse_rms
-  run(use::lm_head_loss_T3_D8_V11_1eb6148b,
+  run(use::lm_head_loss_T3_D8_V11_da11314e,
       {37, 8, 7, 3, 39, 40});                    // x, weight, target, loss_scale -> losses, dx
   run(use::mean_loss_T3_0b92b72b, {39, 3, 41});  // losses, loss_scale -> loss
 }
@@ -76,14 +76,14 @@ void backward(Run& run) {
       {40, 35, 36, 38, 55});  // dy, x, weight, inverse_rms -> dx
   // Layer 0.
   run(use::linear_backward_weight_T3_O8_R2_dd70c04d, {55, 54, 50});  // dy, x_p -> ddelta
-  run(use::linear_backward_input_T3_O8_K12_R2_e9448c7c,
+  run(use::linear_backward_input_T3_O8_K12_R2_af73075a,
       {55, 34, 49, 53, 56});  // dy, weight, delta, index -> dx
   run(use::swiglu_backward_T3_F12_c7cbff1b, {56, 30, 32, 57, 58});  // dy, gate, up -> dgate, dup
-  run(use::linear_backward_input_group_T3_O12_K8_3900493d,
+  run(use::linear_backward_input_group_T3_O12_K8_d6801701,
       {57, 29, 58, 31, 59});  // dy.0, weight.0, dy.1, weight.1 -> dx
   run(use::rms_norm_backward_T3_D8_d2bc1d0a,
       {59, 25, 26, 28, 60, 55});  // dy, x, weight, inverse_rms, residual -> dx
-  run(use::linear_backward_input_T3_O8_K8_1e563715, {60, 24, 61});  // dy, weight -> dx
+  run(use::linear_backward_input_T3_O8_K8_966139e8, {60, 24, 61});  // dy, weight -> dx
   run(use::attention_backward_T3_Q8_K4_H2_7b71e30b,
       {61, 16, 19, 21, 22, 23, 5, 62, 63, 64});          // dy, q, k, v, y, lse, start -> dq, dk, dv
   run(use::rope_T3_Q8_S3_P4_e17ea501, {62, 6, 15, 65});  // x, position, table -> y
