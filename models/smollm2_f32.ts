@@ -1,5 +1,5 @@
-// models/smollm2.ts in float32 throughout, to compare: a description is data, and can be built on. The checkpoint is bf16, and so are its
-// weights here: nothing is lost by it. Kept activations are bounded so that a step takes a quarter of the memory that PEFT LoRA takes in
+// models/smollm2.ts with activations and arithmetic in float32, to compare: a description is data, and can be built on. The checkpoint
+// is bf16, and so are its weights here: nothing is lost by it. Kept activations are bounded so that a step takes a quarter of the memory that PEFT LoRA takes in
 // float32; a few gates are rebuilt.
 import type { FineTuneSpec } from "@pacac/pacac";
 import smollm2 from "./smollm2.ts";

@@ -71,13 +71,18 @@ export function predictAttention(
 function cyclesOfRow(sizes: AttentionSizes, pass: AttentionPass): number {
   const { seqLen, headDim, queryTile, keyTile, vectors, lanes, group } = sizes;
   const panel = vectors * lanes;
+  // The heads of a group share the copies.
+  const copies = 2 * CYCLES.packA * headDim / lanes / group;
+  const wholePanel = cyclesOfPanel(sizes, pass, keyTile);
   let cycles = 0;
   for (let query = 0; query < seqLen; query += queryTile) {
     const queries = Math.min(queryTile, seqLen - query);
-    for (let key = 0; key < query + queries; key += keyTile) {
+    // Every query sees these tiles of keys whole.
+    const whole = Math.floor(query / keyTile);
+    cycles += whole * (copies * keyTile + Math.ceil(queries / panel) * wholePanel);
+    for (let key = whole * keyTile; key < query + queries; key += keyTile) {
       const keys = Math.min(keyTile, query + queries - key);
-      // The heads of a group share the copies.
-      cycles += 2 * CYCLES.packA * keys * headDim / lanes / group;
+      cycles += copies * keys;
       for (let first = query; first < query + queries; first += panel) {
         const seen = Math.min(keys, first + panel - key);
         if (seen > 0) cycles += cyclesOfPanel(sizes, pass, seen);
