@@ -12,17 +12,19 @@ struct Place {
 
 /// C[m,n] = sum (+ bias[n]) (+ residual[m,n]), row-major with N columns. Where K is cut into slices, C is float32 and
 /// holds the sums so far. Bias and residual come in with the first slice, so the residual may be C itself. An operand of
-/// type None is absent.
+/// type None is absent. With `streams` C is written past the caches, which read a line first that a store misses, and would keep it.
 struct None {};
-template <std::int64_t N, class E, class Residual = None, class Bias = None>
+template <std::int64_t N, class E, class Residual = None, class Bias = None, bool streams = false>
 struct StoreRows {
+  static constexpr bool kStreams = streams;
+  static_assert(!streams || N * sizeof(E) % 64 == 0, "rows of whole cache lines");
   E* to;
   const Residual* residual = nullptr;
   const Bias* bias = nullptr;
 
   /// Floats from row to row of C, where sums may be put there or added as they are; 0: not so.
   static constexpr std::int64_t kPlain =
-      std::is_same_v<E, float> && std::is_same_v<Residual, None> && std::is_same_v<Bias, None> ? N : 0;
+      !streams && std::is_same_v<E, float> && std::is_same_v<Residual, None> && std::is_same_v<Bias, None> ? N : 0;
   static constexpr bool adds(const Place& at) { return !at.first; }
 
   const E* address(const Place& at) const { return to + at.row * N + at.column; }
@@ -34,7 +36,8 @@ struct StoreRows {
       if constexpr (!std::is_same_v<Bias, None>) sum = sum + load(bias + at.column);
       if constexpr (!std::is_same_v<Residual, None>) sum = sum + load(residual + i);
     }
-    store(to + i, sum);
+    if constexpr (streams) stream(to + i, sum);
+    else store(to + i, sum);
   }
   void part(const Place& at, Vec sum, int n) const {
     const std::int64_t i = at.row * N + at.column;

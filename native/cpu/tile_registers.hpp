@@ -20,6 +20,13 @@ struct TileSteps {
 /// Rows of A: their steps, and those behind them that lie elsewhere.
 struct TileStrip {
   TileSteps steps, rest;
+  /// `count` steps from `first` on.
+  TileStrip part(std::int64_t first, std::int64_t count) const {
+    const std::int64_t skipped = first < steps.count ? first : steps.count, left = steps.count - skipped;
+    const std::int64_t own = count < left ? count : left;
+    return {{steps.from + skipped * steps.step, steps.row, steps.step, own},
+            {rest.from + (first - skipped) * rest.step, rest.row, rest.step, count - own}};
+  }
 };
 
 #ifdef PACAC_ISA_AMX_BF16
@@ -74,9 +81,9 @@ template <int count, class Body>
 /// C[16 high, 16 wide] = Σ A B over all steps of `a`, or += where `add`. From row to row of B and C it is b_row and c_row floats.
 ///
 /// Sums have registers of their own, and so have the tiles of A; one of B follows another in the same register. Fewer registers are
-/// faster where another program runs on the core's second thread, it seems for want of registers behind them to load into: 16x48 in
-/// five 1250 GFLOP/s, 16x32 in four 1140, 32x32 in eight 600, on a core of a Xeon whose additions ran at half their rate; otherwise
-/// all 2600 from the L1 cache, and whole products 6 % slower at 16x48 than at 32x32.
+/// faster where another program uses tiles on the core's second thread, it seems for want of registers behind them to load into: 16x48 in
+/// five 1250 GFLOP/s, 16x32 in four 1140, 32x32 in eight 600 on a core of a Xeon where multiply-adds lost nothing; otherwise
+/// all 2600 from the L1 cache.
 template <int high, int wide, bool add = false>
 [[gnu::always_inline]] inline void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c,
                                                   std::int64_t c_row) {

@@ -6,6 +6,8 @@
 //   Vec::lanes                         floats in a vector
 //   load(p), load_partial(p, n)        of float or bf16 (widened); partial: 0 <= n <= lanes, the rest 0, nothing beyond n is read
 //   store(p, v), store_partial(p, v, n) to float or bf16 (rounded to nearest, ties to even; NaN stays NaN; denormals may become 0)
+//   stream(p, v), end_streams()        as store(p, v), to whole vectors' addresses, past the caches where the processor has that; other
+//                                      threads see it once end_streams() has run
 //   broadcast(x), zero(), + - * /, fma(a, b, c) = a * b + c, min, max, sqrt
 //                                      (min, max: where an operand is NaN, the second operand)
 //   sum(v), max_of(v)                  over lanes, in a fixed order

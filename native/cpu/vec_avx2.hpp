@@ -42,6 +42,9 @@ inline Vec load_partial(const bf16* p, int n) {
 }
 inline void store(float* p, Vec a) { _mm256_storeu_ps(p, a.v); }
 inline void store(bf16* p, Vec a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), narrow(a)); }
+inline void stream(float* p, Vec a) { _mm256_stream_ps(p, a.v); }
+inline void stream(bf16* p, Vec a) { _mm_stream_si128(reinterpret_cast<__m128i*>(p), narrow(a)); }
+inline void end_streams() { _mm_sfence(); }
 inline void store_partial(float* p, Vec a, int n) { _mm256_maskstore_ps(p, first_lanes(n), a.v); }
 inline void store_partial(bf16* p, Vec a, int n) {
   alignas(16) bf16 values[8];

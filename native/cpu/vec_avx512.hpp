@@ -46,6 +46,9 @@ inline Vec load_partial(const float* p, int n) { return {_mm512_maskz_loadu_ps(f
 inline Vec load_partial(const bf16* p, int n) { return widen(_mm256_maskz_loadu_epi16(first_lanes(n), p)); }
 inline void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
 inline void store(bf16* p, Vec a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow(a)); }
+inline void stream(float* p, Vec a) { _mm512_stream_ps(p, a.v); }
+inline void stream(bf16* p, Vec a) { _mm256_stream_si256(reinterpret_cast<__m256i*>(p), narrow(a)); }
+inline void end_streams() { _mm_sfence(); }
 inline void store_partial(float* p, Vec a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
 inline void store_partial(bf16* p, Vec a, int n) { _mm256_mask_storeu_epi16(p, first_lanes(n), narrow(a)); }
 

@@ -35,6 +35,11 @@ inline Vec load_partial(const T* p, int n) {
 inline void store(float* p, Vec a) { vst1q_f32(p, a.v); }
 inline void store(bf16* p, Vec a) { vst1_u16(&p->bits, narrow(a)); }
 template <class T>
+inline void stream(T* p, Vec a) {
+  store(p, a);
+}
+inline void end_streams() {}
+template <class T>
 inline void store_partial(T* p, Vec a, int n) {
   T values[4];
   store(values, a);

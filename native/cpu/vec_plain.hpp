@@ -36,6 +36,11 @@ inline void store(bf16* p, Vec a) {
   for (int i = 0; i < Vec::lanes; i++) p[i] = round_to<bf16>(a.v[i]);
 }
 template <class T>
+inline void stream(T* p, Vec a) {
+  store(p, a);
+}
+inline void end_streams() {}
+template <class T>
 inline void store_partial(T* p, Vec a, int n) {
   for (int i = 0; i < Vec::lanes; i++) {
     if (i < n) p[i] = round_to<T>(a.v[i]);

@@ -253,11 +253,45 @@ void check_backward_pairs() {
   }
 }
 
+/// Stored as bf16, or past the caches, the same sums give the same values.
+template <std::int64_t M, std::int64_t K, std::int64_t N, class X, class T>
+void check_stores() {
+  const std::vector<X> x = numbers<X>(M * K, 11);
+  const std::vector<bf16> w = numbers<bf16>(N * K, 12);
+  std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
+  std::vector<float> y(M * N, NAN);
+  const auto run = [&](const auto& store) {
+    for (int thread = 0; thread < 3; thread++) {
+      const Worker worker{thread, 3, aligned(scratch), nullptr, nullptr};
+      product<T>(worker, M, N, K, paired_rows_of<T, M, K>(x.data()), TransposedPairs<K>{w.data()}, store);
+    }
+  };
+  run(StoreRows<N, float>{y.data()});
+  const auto check = [&]<class E, bool streams>(const char* what, E) {
+    if constexpr (!streams || N * sizeof(E) % 64 == 0) {
+      std::vector<Vec> space = scratch_of(M * N * static_cast<std::int64_t>(sizeof(E)) + 64);
+      E* const other = reinterpret_cast<E*>(aligned(space));
+      run(StoreRows<N, E, None, None, streams>{other});
+      for (std::int64_t i = 0; i < M * N; i++) {
+        if (to_float(other[i]) == to_float(round_to<E>(y[static_cast<std::size_t>(i)])) || wrong++ >= 10) continue;
+        std::printf("%s [%lld]: %.9g, expected %.9g\n", what, static_cast<long long>(i), to_float(other[i]), y[static_cast<std::size_t>(i)]);
+      }
+    }
+  };
+  check.template operator()<bf16, false>("stored as bf16", {});
+  check.template operator()<bf16, true>("streamed as bf16", {});
+  check.template operator()<float, true>("streamed", {});
+}
+
 constexpr int L = Vec::lanes;
 
 /// Tiles for pairs; of tile registers 4 x 1, 2 x 2, or 1 high where MR is small or NV is 3.
 template <int mr, int nv, int kc, int mc, int nc, int unroll, int fetch>
 using PairTiles = Tiles<kHasTiles ? (mr <= 4 || nv > 2 ? 16 : nv == 1 ? 64 : 32) : mr, nv, kc, kHasTiles ? 64 : mc, nc, unroll, fetch, true>;
+
+/// Tiles of tile registers whose k is cut further, `slice` at a time.
+template <int mr, int nv, int kc, int mc, int nc, int fetch, int slice>
+using SlicedTiles = Tiles<mr, nv, kc, mc, nc, 1, fetch, true, kHasTiles ? slice : kc>;
 
 void check_pairs() {
   check_forward_pairs<37, 53, 71, 0, bf16, PairTiles<4, 2, 16, 12, 4 * L, 4, 0>>();
@@ -277,6 +311,16 @@ void check_pairs() {
   check_forward_pairs<80, 64, 71, 16, bf16, PairTiles<6, 1, 80, 12, 4 * L, 4, 0>>();
   check_backward_pairs<112, 96, 71, 5, bf16, PairTiles<4, 3, 64, 12, 6 * L, 4, 7>>();
   check_backward_pairs<16, 64, 48, 48, bf16, PairTiles<6, 2, 64, 24, 4 * L, 2, 0>>();
+  // Slices: of rows loaded in place and packed, whose last is an extension's or ends within a tile; panels without a neighbour.
+  check_forward_pairs<80, 96, 71, 40, bf16, SlicedTiles<32, 1, 136, 32, 4 * L, 7, 64>>();
+  check_forward_pairs<61, 96, 48, 16, float, SlicedTiles<48, 1, 112, 96, 6 * L, 5, 32>>();
+  check_forward_pairs<37, 71, 53, 5, float, SlicedTiles<16, 2, 77, 64, 4 * L, 1, 32>>();
+  check_backward_pairs<112, 160, 71, 5, bf16, SlicedTiles<32, 1, 96, 64, 6 * L, 7, 64>>();
+  check_backward_pairs<37, 130, 53, 5, float, SlicedTiles<32, 2, 130, 32, 4 * L, 5, 96>>();
+  check_stores<80, 128, 96, bf16, SlicedTiles<32, 1, 128, 32, 4 * L, 7, 64>>();
+  check_stores<61, 100, 128, float, SlicedTiles<48, 1, 100, 96, 6 * L, 5, 32>>();
+  check_stores<48, 96, 71, bf16, SlicedTiles<16, 3, 96, 48, 6 * L, 0, 32>>();
+  check_stores<33, 96, 64, bf16, PairTiles<6, 2, 96, 12, 4 * L, 4, 1>>();
 }
 
 template <class X, class E, bool transposed>

@@ -10,7 +10,8 @@ import type { Isa, KernelCall, Tunables } from "../target.ts";
 
 /**
  * Sizes of tiles with their values: see the head of native/cpu/gemm.hpp. `nv` counts vectors; `unroll` steps of k. `fetch`
- * adds up what is asked for ahead of its use: 1 the rows of the next panel of B, 2 the tile of C, 4 the next block of A.
+ * adds up what is asked for ahead of its use: 1 the rows of the next panel of B, 2 the tile of C, 4 the next block of A. `slice`: values
+ * of k that tile registers take at a time, 0: all of `kc`.
  */
 export const TILE_TUNABLES = {
   mr: [4, 6, 8, 9, 12, 14, 16, 32, 48],
@@ -19,7 +20,8 @@ export const TILE_TUNABLES = {
   mc: [12, 24, 48, 72, 96, 144, 192, 288],
   nc: [64, 96, 192, 288, 384, 576, 768],
   unroll: [1, 2, 4, 8],
-  fetch: [0, 1, 3, 7],
+  fetch: [0, 1, 3, 5, 7],
+  slice: [0, 160, 224, 320, 384, 512],
 } as const;
 
 /** A product C[m,n] over k. */
@@ -44,6 +46,10 @@ export interface Tiles {
   readonly nc: number;
   readonly unroll: number;
   readonly fetch: number;
+  /** Values of k that go through all panels before the next; `kc` where it is not cut further. */
+  readonly slice: number;
+  /** Columns whose sums are stored together. */
+  readonly together: number;
   /** Floats that `kc` values of k are packed into: half as many where operands are pairs, in whole steps of the micro-kernel. */
   readonly steps: number;
   /** The C++ type. */
@@ -58,7 +64,10 @@ export interface Tiles {
  * that the cost of a tile's start and end and of visiting C again is small; a block of A of about 72 KB, so that it, the next one on its
  * way, a panel of B and C's tiles share an L2 cache of 512 KB. Pairs of bf16 take half the bytes, so twice as long slices.
  * In tile registers: few of them, which costs little alone and helps much on a core that is shared (see multiply_tiles); so much of B
- * that it stays in an L2 cache of 2 MB while A goes by.
+ * that it stays in an L2 cache of 2 MB while A goes by. 32 rows of A stay in the L1 cache, a slice of k at a time, while B streams by in
+ * the order of its addresses: 1.05 to 1.2 times as fast as 16x48 over all of k, for which neither operand fits that cache, on a core of
+ * one's own and on a shared one (Xeon with AMX, eight shapes of SmolLM2; 48 rows are too many where the cache is shared). Sums that
+ * rest in C come by with each slice, so C is asked for then alone.
  * @param product The product; few columns take one vector and more rows
  * @param isa The instruction set
  */
@@ -66,16 +75,10 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
   const narrow = product.n <= isa.lanes;
   if (inTiles(product, isa)) {
     const kc = 1536;
-    const nc = MOST_PACKED / (2 * Math.min(product.k, kc));
-    return {
-      mr: TILE_ROWS,
-      nv: narrow ? 1 : 3,
-      kc,
-      mc: 96,
-      nc: TILE_TUNABLES.nc.findLast((columns) => columns <= nc) ?? TILE_TUNABLES.nc[0],
-      unroll: 1,
-      fetch: 7,
-    };
+    const most = MOST_PACKED / (2 * Math.min(product.k, kc));
+    const nc = TILE_TUNABLES.nc.findLast((columns) => columns <= most) ?? TILE_TUNABLES.nc[0];
+    const fetch = product.whole === true ? 5 : 7;
+    return { mr: 2 * TILE_ROWS, nv: 1, kc, mc: 2 * TILE_ROWS, nc, unroll: 1, fetch, slice: 384 };
   }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8
@@ -85,7 +88,7 @@ export function defaultTiles(product: Product, isa: Isa): Tunables {
       ? { mr: 8, nv: narrow ? 1 : 3 }
       : (narrow ? { mr: 12, nv: 1 } : { mr: 9, nv: 3 }));
   const kc = product.pairs === true ? 1536 : 768;
-  return { ...registerTile, kc, mc: 24, nc: 384, unroll: 4, fetch: 7 };
+  return { ...registerTile, kc, mc: 24, nc: 384, unroll: 4, fetch: 7, slice: 0 };
 }
 
 /**
@@ -112,8 +115,11 @@ export function tilesFit(product: Product, values: Tunables, isa: Isa): boolean 
     return Number.isInteger(high) && high * nv + rows + 1 <= TILE_REGISTERS &&
       Number(values.unroll) === 1;
   }
-  return mr * nv + nv + 1 <= isa.registers;
+  return mr * nv + nv + 1 <= isa.registers && Number(values.slice) === 0;
 }
+
+/** Values of bf16 in a cache line. */
+const LINE = 32;
 
 /** Bytes of B that are packed at a time for tile registers: 0.9 MB were 8 to 13 % faster than 1.8. */
 const MOST_PACKED = 900 << 10;
@@ -140,13 +146,38 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const pairs = product.pairs === true;
   const steps = pairs ? roundUp(Math.ceil(kc / 2), isa.pairs) : kc;
+  const slice = sliceOf(kc, Number(values.slice ?? 0), isa);
+  const together = slice < kc ? Math.max(nr, LINE) : nr;
+  const sums = slice < kc ? 4 * mc * roundUp(nc, together) : 0;
   const beside = 4 * steps * roundUp(product.beside ?? 0, isa.lanes);
-  const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64 + beside;
+  const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64 + sums + beside;
   const unroll = Number(values.unroll);
   const fetch = Number(values.fetch);
   const type = `Tiles</*MR*/ ${mr}, /*NV*/ ${nv}, /*KC*/ ${kc}, /*MC*/ ${mc}, /*NC*/ ${nc}, ` +
-    `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}${pairs ? ", /*pairs*/ true" : ""}>`;
-  return { mr, nv, kc, mc, nc, unroll, fetch, steps, type, scratch: roundUp(scratch, 64) };
+    `/*unroll*/ ${unroll}, /*fetch*/ ${fetch}${pairs ? ", /*pairs*/ true" : ""}${
+      slice < kc ? `, /*slice*/ ${slice}` : ""
+    }>`;
+  return {
+    mr,
+    nv,
+    kc,
+    mc,
+    nc,
+    unroll,
+    fetch,
+    slice,
+    together,
+    steps,
+    type,
+    scratch: roundUp(scratch, 64),
+  };
+}
+
+/** About equal slices of `kc`, of whole tiles. */
+function sliceOf(kc: number, most: number, isa: Isa): number {
+  if (most === 0 || most >= kc) return kc;
+  const slice = roundUp(Math.ceil(kc / Math.ceil(kc / most)), 2 * isa.pairs);
+  return Math.min(slice, kc);
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 } from "./gemm_tiles.ts";
 import { costText } from "../calls.ts";
 import { type PredictOptions, predictProduct } from "./predict.ts";
+import { canStream, defaultStream, STREAM } from "./stream.ts";
 
 /** How many parts a thread's share is cut into. */
 const PARTS = [1, 2, 4, 8] as const;
@@ -38,6 +39,8 @@ export interface ProductOptions {
   readonly flops?: (call: KernelCall) => number;
   /** Whether a thread's share is cut into `parts`, which threads take as they get to them (Worker::in_parts). */
   readonly inParts?: true;
+  /** Whether the result of a call may be written past the caches, which is the tunable `stream`. */
+  readonly streams?: true;
   /** Fields of the template's context beside `tiles` and `cost`. */
   readonly context?: (call: KernelCall, tiles: Tiles) => Readonly<Record<string, unknown>>;
 }
@@ -60,10 +63,15 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
   return {
     name,
     serves: { roots, epilogue, ...(group === undefined ? {} : { group }) },
-    tunables: options.inParts === true ? { ...TILE_TUNABLES, parts: PARTS } : TILE_TUNABLES,
+    tunables: {
+      ...TILE_TUNABLES,
+      ...(options.inParts === true ? { parts: PARTS } : {}),
+      ...(options.streams === true ? { stream: STREAM } : {}),
+    },
     defaults: (call, isa) => ({
       ...defaultTiles(cut(call, isa), isa),
       ...(options.inParts === true ? { parts: defaultParts(cut(call, isa), isa) } : {}),
+      ...(options.streams === true ? { stream: defaultStream(call, cut(call, isa), isa) } : {}),
     }),
     legal: (values, isa, call) => tilesFit(cut(call, isa), values, isa),
     traffic,
@@ -82,7 +90,15 @@ export function productKernel(name: string, options: ProductOptions): Kernel {
       const product = cut(call, isa);
       const tiles = tilesOf(product, values, isa), { pairs = false } = product;
       const parts = Number(values.parts ?? 1);
-      return { tiles, pairs, parts, cost: costText(flops, bytes), ...context?.(call, tiles) };
+      const stream = Number(values.stream ?? 0) === 1 && canStream(call, { product, tiles });
+      return {
+        tiles,
+        pairs,
+        parts,
+        stream,
+        cost: costText(flops, bytes),
+        ...context?.(call, tiles),
+      };
     },
   };
 }

@@ -16,6 +16,7 @@ export const linear: Kernel = productKernel("linear", {
   roots: ["linear", "paca_linear"],
   epilogue: [["add"]],
   inParts: true,
+  streams: true,
   product: (call) => ({
     m: dimOf(call, "T"),
     n: dimOf(call, "O"),

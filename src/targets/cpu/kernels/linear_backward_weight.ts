@@ -30,11 +30,14 @@ export const linearBackwardWeight: Kernel = {
 
 /** Three vectors of dy a step where they fit; few tokens at a time, so that a panel of dy stays in the L1 cache. */
 function thinDefaults(call: KernelCall, isa: Isa): Tunables {
-  if (isInTiles(call, isa)) return { mr: 8, nv: 3, kc: 128, mc: 12, nc: 288, unroll: 1, fetch: 0 };
+  const common = { mc: 12, slice: 0 };
+  if (isInTiles(call, isa)) {
+    return { ...common, mr: 8, nv: 3, kc: 128, nc: 288, unroll: 1, fetch: 0 };
+  }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8 ? { mr: 4, nv: 2 } : { mr: 4, nv: 3 })
     : { mr: 8, nv: 3 };
-  return { ...registerTile, kc: 64, mc: 12, nc: 576, unroll: 4, fetch: 1 };
+  return { ...common, ...registerTile, kc: 64, nc: 576, unroll: 4, fetch: 1 };
 }
 
 /** Tiles; of a thin gradient kc counts tokens, nc outputs (both the other way round than in the product), mc nothing. */

@@ -10,6 +10,7 @@ import type { Isa, Kernel, KernelCall, Tunables } from "../../target.ts";
 import {
   defaultTiles,
   dimOf,
+  inTiles,
   operandBytes,
   takesPairs,
   TILE_TUNABLES,
@@ -36,24 +37,27 @@ export const lmHeadLoss: Kernel = {
     ...TILE_TUNABLES,
     logits_kc: [192, 256, 384, 512, 768, 1024, 1536],
     logits_mc: [12, 24, 48, 96, 132, 192],
-    logits_nc: [64, 96, 192, 256, 384, 512],
+    logits_nc: [64, 96, 192, 256, 384, 512, 768],
     logits_kib: [16, 1024, 4096, 16384],
     rows: [128, 256, 512, 1024, 2048, 4096],
     few: [6, 64, 256],
   },
-  defaults: (call, isa) => ({
-    ...defaultTiles(dxProduct(call, ROWS, isa), isa),
-    // Of tile registers 768 and 384: whole panels of 48 columns.
-    kc: takesPairs(call, isa) ? (isa.pairs > 1 ? 768 : 1024) : 512,
-    mc: 48,
-    nc: dimOf(call, "D") <= 576 ? 576 : 768,
-    logits_kc: 768,
-    logits_mc: 24,
-    logits_nc: takesPairs(call, isa) && isa.pairs > 1 ? 384 : 256,
-    logits_kib: 4096,
-    ...ROWS,
-    few: 64,
-  }),
+  defaults: (call, isa) => {
+    const product = dxProduct(call, ROWS, isa);
+    const tiles = inTiles(product, isa);
+    return {
+      ...defaultTiles(product, isa),
+      // Sums of dx rest in scratch in tile registers, since its rows are scattered.
+      ...(tiles ? { kc: 768, fetch: 5 } : { kc: product.pairs === true ? 1024 : 512, mc: 48 }),
+      nc: dimOf(call, "D") <= 576 ? 576 : 768,
+      logits_kc: 768,
+      logits_mc: 24,
+      logits_nc: tiles ? 768 : 256,
+      logits_kib: 4096,
+      ...ROWS,
+      few: 64,
+    };
+  },
   legal: (values, isa, call) => tilesFit(dxProduct(call, values, isa), values, isa),
   traffic,
   predict(call, values, on) {
