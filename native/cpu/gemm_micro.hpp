@@ -82,10 +82,10 @@ template <int NV, class Store>
   }
 }
 
-/// Asks for the rows of a tile of C.
+/// Asks for the rows of a tile of C, unless they are written past the caches.
 template <class T, class Store>
 [[gnu::always_inline]] inline void fetch_tile(const Store& store, const Place& place, std::int64_t rows) {
-  if constexpr (requires { store.address(place); }) {
+  if constexpr (requires { store.address(place); } && !requires { requires Store::kStreams; }) {
     for (std::int64_t r = 0; r < rows; r++) {
       const auto* const c = store.address(Place{place.row + r, place.column, place.first});
       __builtin_prefetch(c, 1);

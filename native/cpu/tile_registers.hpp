@@ -94,7 +94,8 @@ template <int high, int wide, bool add = false>
     if constexpr (add) load_tile<i>(c + (i / wide * c_row + i % wide) * kSide, c_row);
     else zero_tile<i>();
   });
-  const auto take = [&](const TileSteps& steps) __attribute__((always_inline)) {
+  // By value: what stands in memory would be read again after each instruction that may write there.
+  const auto take = [&](TileSteps steps) __attribute__((always_inline)) {
     const float* rows = steps.from;
     for (std::int64_t step = 0; step < steps.count; step++, rows += steps.step, b += kSide * b_row) {
       each_tile<wide>([&](auto j) __attribute__((always_inline)) {

@@ -1,8 +1,9 @@
-"""Times matrix products in PyTorch (MKL, oneDNN) and NumPy (OpenBLAS). Prints one JSON line: a list of {who, seconds}.
+"""Times matrix products in PyTorch (MKL, oneDNN) and NumPy (OpenBLAS). Prints one JSON line: a list of {who, storage, seconds}.
 
-usage: gemm.py M K N --threads T --kind forward|backward --rounds R
+usage: gemm.py M K N --threads T --kind forward|backward --rounds R [--bf16]
 
-forward: y[M,N] = x[M,K] w[N,K]^T; backward: dx[M,N] = dy[M,K] w[K,N]. float32; seconds are the best of R rounds in turn.
+forward: y[M,N] = x[M,K] w[N,K]^T; backward: dx[M,N] = dy[M,K] w[K,N]. float32, and with --bf16 oneDNN in bf16 too; seconds are the best
+of R rounds in turn.
 A library that is not installed has `absent`, the reason, in place of seconds.
 """
 import argparse, json, os, sys, time
@@ -12,6 +13,7 @@ parser.add_argument("extents", type=int, nargs=3)
 parser.add_argument("--threads", type=int, required=True)
 parser.add_argument("--kind", choices=["forward", "backward"], required=True)
 parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--bf16", action="store_true")
 options = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(options.threads)  # before the libraries are loaded
@@ -40,23 +42,32 @@ def torch_rivals():
     def mkl():
         torch.mm(x, b, out=y)
 
-
     linear = w if options.kind == "forward" else w.t().contiguous()
 
     def onednn():
         torch.ops.mkldnn._linear_pointwise(x, linear, None, "none", [], "")
 
-    return mkl, onednn if torch.backends.mkldnn.is_available() else None
+    narrow = [tensor.to(torch.bfloat16) for tensor in (x, b, y)]
+
+    def bf16():
+        torch.mm(narrow[0], narrow[1], out=narrow[2])
+
+    if not torch.backends.mkldnn.is_available():
+        return mkl, None, None
+    return mkl, onednn, bf16
 
 
+BF16 = "oneDNN, bf16 (torch.mm)"
 rivals, rows = {}, []
 try:
-    mkl, onednn = torch_rivals()
+    mkl, onednn, bf16 = torch_rivals()
     rivals["MKL (torch.mm)"] = mkl
     if onednn is None:
         rows.append({"who": "oneDNN", "absent": "torch was built without oneDNN"})
     else:
         rivals["oneDNN (torch.ops.mkldnn)"] = onednn
+        if options.bf16:
+            rivals[BF16] = bf16
 except ImportError as error:
     rows += [{"who": who, "absent": str(error)} for who in ("MKL (torch.mm)", "oneDNN")]
 try:
@@ -76,4 +87,5 @@ for round in range(options.rounds + 1):
             continue
         if round > 0:
             best[who] = min(best[who], time.perf_counter() - begin)
-json.dump(rows + [{"who": who, "seconds": seconds} for who, seconds in best.items()], sys.stdout)
+storage = lambda who: "bf16" if who == BF16 else "f32"
+json.dump(rows + [{"who": who, "storage": storage(who), "seconds": best[who]} for who in best], sys.stdout)

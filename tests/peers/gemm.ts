@@ -1,7 +1,7 @@
 /**
  * Matrix products alone, in turn in one run: pacac's generated kernels (packing and conversion from bf16 included), MKL and oneDNN
  * through PyTorch, OpenBLAS through NumPy, each as a share of the peak measured beside it: of multiply-adds, and with bf16 weights of
- * products of pairs where the processor has them.
+ * products of pairs where the processor has them, against oneDNN in bf16.
  *
  * `deno task peers:gemm [--python PYTHON] [--threads 1,2] [--tokens 2048] [--rounds 3] [--json]`. What is not installed
  * is named as absent. Shapes are those of SmolLM2-135M's linears.
@@ -59,18 +59,37 @@ interface Row {
   absent?: string;
 }
 
+/** What a kernel of pacac reads and writes. */
+interface Form {
+  /** Of the weights. */
+  readonly storage: "f32" | "bf16";
+  /** Of x, dy and y; dx is float32. */
+  readonly activations: "f32" | "bf16";
+}
+
+const FORMS: readonly Form[] = [
+  { storage: "f32", activations: "f32" },
+  { storage: "bf16", activations: "f32" },
+  { storage: "bf16", activations: "bf16" },
+];
+
+function formText({ storage, activations }: Form): string {
+  return `pacac, ${storage} weights${activations === "bf16" ? " and rows" : ""}`;
+}
+
 /** Runs one of pacac's kernels a few times; the best time in seconds. */
 async function kernelOf(
   { kind, m, k, n }: Case,
-  { storage, threads }: { readonly storage: "f32" | "bf16"; readonly threads: number },
+  { storage, activations, threads }: Form & { readonly threads: number },
 ): Promise<() => Promise<number>> {
   const graph = new Graph("gemm");
   declareTrainerTensors(graph);
   const shape = kind === "forward" ? [n, k] : [k, n];
   const [from, to] = kind === "forward" ? ["x", "y"] : ["dy", "dx"];
   const weight = graph.tensor({ name: "weight", dtype: storage, shape, role: "input" });
-  const a = graph.tensor({ name: "a", dtype: "f32", shape: [m, k], role: "input" });
-  const c = graph.tensor({ name: "c", dtype: "f32", shape: [m, n], role: "output" });
+  const a = graph.tensor({ name: "a", dtype: activations, shape: [m, k], role: "input" });
+  const dtype = kind === "forward" ? activations : "f32";
+  const c = graph.tensor({ name: "c", dtype, shape: [m, n], role: "output" });
   graph.node({
     op: kind === "forward" ? "linear" : "linear_backward_input",
     inputs: { [from]: a, weight },
@@ -111,6 +130,8 @@ interface Rival {
 async function rivalsOn({ kind, m, k, n }: Case, threads: number): Promise<Rival[]> {
   const args = [inRepository("tests/peers/gemm.py"), `${m}`, `${k}`, `${n}`, "--kind", kind];
   args.push("--threads", `${threads}`, "--rounds", `${REPEATS}`);
+  // Without products of pairs, PyTorch's bf16 takes seconds for each.
+  if (ISAS[isa].pairs > 0) args.push("--bf16");
   try {
     const command = new Deno.Command(values.python, { args, stderr: "piped" });
     const { success, stdout, stderr } = await command.output();
@@ -126,9 +147,9 @@ async function rivalsOn({ kind, m, k, n }: Case, threads: number): Promise<Rival
 /** Every rival's shares of the peak, one a round. */
 async function compare(one: Case, threads: number): Promise<Row[]> {
   const kernels = [];
-  for (const storage of ["f32", "bf16"] as const) {
-    const run = await kernelOf(one, { storage, threads });
-    kernels.push({ who: `pacac, ${storage} weights`, storage, run });
+  for (const form of FORMS) {
+    const run = await kernelOf(one, { ...form, threads });
+    kernels.push({ who: formText(form), storage: form.storage, run });
   }
   const rows = new Map<string, Row>();
   const rowOf = (who: string) => {

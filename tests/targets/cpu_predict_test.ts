@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { tilesOf } from "../../src/targets/cpu/gemm_tiles.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
 import { predictProduct } from "../../src/targets/cpu/predict.ts";
+import { predictSteps } from "../../src/targets/cpu/product_kernel.ts";
 import { BACKWARD, FORWARD, predictAttention } from "../../src/targets/cpu/predict_attention.ts";
 import type { Tunables } from "../../src/targets/target.ts";
 import { MACHINE } from "../tune/support.ts";
@@ -35,6 +36,23 @@ Deno.test("waste is predicted: edges, small register tiles, cut sums, panels bey
   assert.ok(predicted({ kc: 128 }) > predicted(), "four passes over C cost more than two");
   assert.ok(predicted({ kc: 512, nv: 4, mr: 2 }) > predicted({ kc: 512, nv: 2, mr: 6 }));
   assert.ok(predicted({ nc: 64 }) > predicted(), "A is packed for every slab of columns");
+});
+
+const IN_TILES: Tunables = { mr: 32, nv: 1, kc: 1536, mc: 32, nc: 768, unroll: 1, slice: 320 };
+
+function inTiles(values: Tunables = {}): number {
+  const isa = ISAS.amx_bf16;
+  const product = { ...SHAPE, pairs: true, whole: true };
+  const tiles = tilesOf(product, { ...IN_TILES, ...values }, isa);
+  return predictSteps(product, tiles, { isa, machine: MACHINE, bytes: 0 });
+}
+
+Deno.test("in tile registers it is predicted what an L1 cache holds: rows, or a panel, or neither", () => {
+  assert.ok(inTiles({ slice: 0, mr: 16, nv: 3, mc: 96 }) > 1.1 * inTiles(), "k as a whole");
+  assert.ok(inTiles({ slice: 160 }) > inTiles(), "sums that rest often");
+  assert.ok(inTiles({ mr: 16, mc: 16 }) > inTiles(), "few rows for each tile of B");
+  const panels = { mr: 16, nv: 3, mc: 96 };
+  assert.ok(inTiles({ ...panels, slice: 0 }) > inTiles({ ...panels, slice: 224 }));
 });
 
 const HEADS = { tokens: 2048, seqLen: 512, heads: 9, group: 3, headDim: 64, lanes: 8 };

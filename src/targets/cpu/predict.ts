@@ -6,7 +6,8 @@
  * @module
  */
 import type { Isa, Machine } from "../target.ts";
-import { inTiles, type Product, TILE_ROWS, type Tiles } from "./gemm_tiles.ts";
+import { inTiles, type Product, type Tiles } from "./gemm_tiles.ts";
+import { cyclesInTiles } from "./predict_tiles.ts";
 
 /** Bytes of the caches of a core of these years; the machine's own are not known. */
 export const CACHE = { l1: 32 << 10, l2: 512 << 10 } as const;
@@ -77,11 +78,6 @@ export function vectorStep(mr: number, nv: number): number {
   return Math.max(mr * nv, mr + nv, IN_FLIGHT) / PIPES;
 }
 
-/** Cycles of a pair of k in tile registers: a row of each operand's tiles is a cycle to load, a product of two tiles takes 16 for 16 pairs. */
-function tileStep(high: number, wide: number): number {
-  return Math.max(high * wide, high + wide);
-}
-
 function cyclesOfPart(
   { m, n, k }: Product,
   { tiles, lanes, threads, inTiles, down }: Cut & { readonly down: number },
@@ -90,7 +86,8 @@ function cyclesOfPart(
   const kc = Math.min(tiles.kc, k);
   const strips = Math.ceil(Math.ceil(m / mr) / down);
   const panels = Math.ceil(Math.ceil(n / (nv * lanes)) / (threads / down));
-  const step = inTiles ? tileStep(mr / TILE_ROWS, nv) : vectorStep(mr, nv);
+  if (inTiles) return cyclesInTiles({ strips, panels, k: 2 * k }, { ...tiles, kc: 2 * tiles.kc });
+  const step = vectorStep(mr, nv);
   const panelMisses = 4 * kc * nv * lanes > 0.75 * CACHE.l1 ? CYCLES.l2 * nv : 0;
   const blockMisses = 4 * kc * mc > 0.75 * CACHE.l2 ? CYCLES.beyond * mr / lanes : 0;
   const slabs = Math.ceil(panels * nv * lanes / nc);

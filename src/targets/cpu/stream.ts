@@ -3,8 +3,7 @@
  * push out what is needed now.
  * @module
  */
-import { must } from "../../errors.ts";
-import { bytesOf, DTYPE_BYTES, type Tensor } from "../../graph/graph.ts";
+import { bytesOf, DTYPE_BYTES } from "../../graph/graph.ts";
 import { operandOf } from "../calls.ts";
 import type { Isa, KernelCall } from "../target.ts";
 import { inTiles, type Product, type Tiles } from "./gemm_tiles.ts";
@@ -23,13 +22,14 @@ const KEPT = 4 << 20;
  * @param isa The instruction set
  */
 export function defaultStream(call: KernelCall, product: Product, isa: Isa): 0 | 1 {
-  const { dtype } = resultOf(call);
-  if (isa.lanes < 16 || (dtype === "f32" && inTiles(product, isa))) return 0;
-  return bytesOf(resultOf(call)) > KEPT ? 1 : 0;
+  const y = operandOf(call, "y");
+  if (y === undefined || isa.lanes < 16 || (y.dtype === "f32" && inTiles(product, isa))) return 0;
+  return bytesOf(y) > KEPT ? 1 : 0;
 }
 
 /**
- * Whether what is stored together is whole cache lines, which is what streams are for; a residual or sums that rest in the result are read.
+ * Whether what is stored together is whole cache lines, which is what streams are for. A residual is read in place of what would be
+ * read of the result, and sums that rest there come back.
  * @param call A product
  * @param cut Its extents and sizes
  */
@@ -37,14 +37,11 @@ export function canStream(
   call: KernelCall,
   { product, tiles }: { readonly product: Product; readonly tiles: Tiles },
 ): boolean {
-  const bytes = DTYPE_BYTES[resultOf(call).dtype];
-  return call.epilogue.length === 0 && product.k <= tiles.kc &&
-    (bytes * tiles.together) % LINE === 0 && (bytes * product.n) % LINE === 0;
+  const y = operandOf(call, "y");
+  if (y === undefined || call.epilogue.length > 0 || product.k > tiles.kc) return false;
+  const wholeLines = (values: number) => (DTYPE_BYTES[y.dtype] * values) % LINE === 0;
+  return wholeLines(tiles.together) && wholeLines(product.n);
 }
 
 /** Bytes of a cache line. */
 const LINE = 64;
-
-function resultOf(call: KernelCall): Tensor {
-  return must(operandOf(call, "y"), "y");
-}
