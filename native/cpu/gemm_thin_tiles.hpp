@@ -51,6 +51,7 @@ void pack_thin_rows(float* to, const X* x, std::int64_t tokens) {
 template <std::int64_t R, std::int64_t O, int KC, int NC, class X, class E>
 void thin_product_in_tiles(Worker::Range columns, std::int64_t tokens, const X* x, const E* dy, float scale, float* c, std::byte* scratch) {
   static_assert(KC % 32 == 0 && NC % 32 == 0);
+  constexpr std::int64_t kLine = 64 / sizeof(E);
   using Rows = ThinRows<R>;
   if (columns.begin == columns.end) return;
   const TileRegisters registers;
@@ -66,6 +67,8 @@ void thin_product_in_tiles(Worker::Range columns, std::int64_t tokens, const X* 
       for (std::int64_t i = 0; i < 32 * steps; i += 2) {
         float* const line = lines + i / 2 * NC;
         for (std::int64_t j = 0; j < padded; j += Vec::lanes) {
+          // Rows lie so far apart that the processor does not see what comes next: the same columns, KC tokens on.
+          if (j % kLine == 0) fetch_rows(dy, (t + KC + i) * O + n + j, O, 2, kLine, Share{0, 1});
           store(line + j, token_pairs<O>(dy + n + j, t + i, tokens, wide - j));
         }
       }

@@ -32,7 +32,7 @@ export const linearBackwardWeight: Kernel = {
 function thinDefaults(call: KernelCall, isa: Isa): Tunables {
   const common = { mc: 12, slice: 0 };
   if (isInTiles(call, isa)) {
-    return { ...common, mr: 8, nv: 3, kc: 128, nc: 288, unroll: 1, fetch: 0 };
+    return { ...common, mr: 8, nv: 3, kc: 64, nc: 384, unroll: 1, fetch: 0 };
   }
   const registerTile = isa.registers < 32
     ? (isa.lanes < 8 ? { mr: 4, nv: 2 } : { mr: 4, nv: 3 })
