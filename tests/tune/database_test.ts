@@ -142,12 +142,14 @@ Deno.test("compile takes legal values of this machine and the present kernel alo
   const kernelHash = new KernelHashes().of("linear");
   assert.ok(kernelHash !== undefined);
   const { version, machine } = findToolchain();
+  const sizes = { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1 };
+  const values = { ...sizes, slice: 0, parts: 4, stream: 0 };
   const here: Partial<Entry> = {
     processor: processorName(),
     compiler: `${version} ${machine}`,
     kernelHash,
     call: callKey(linear, product, ISA),
-    values: { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1, parts: 4 },
+    values,
   };
   const chosen = (changes: Partial<Entry>): Tunables | undefined => {
     const database = new Database();
@@ -155,7 +157,6 @@ Deno.test("compile takes legal values of this machine and the present kernel alo
     return choiceFrom(database, { isa: ISA, threads: 2 }).choose(linear, product);
   };
   assert.deepEqual(chosen({}), here.values);
-  const values = { mr: 4, nv: 2, kc: 128, mc: 48, nc: 64, unroll: 4, fetch: 1, parts: 4 };
   for (
     const changes of [
       { threads: 1 },
