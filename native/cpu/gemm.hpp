@@ -47,8 +47,6 @@ template <class T, class A, class B, class Store>
   float* const sums = reinterpret_cast<float*>(scratch + T::kPackedB + T::kPackedA);
   const std::int64_t thick = smaller(T::kSlice, deep - slice), strips = (high + T::MR - 1) / T::MR;
   const bool fresh = m == rows.begin;
-  // Sums that rest in C itself are added to from the second slice on, others when they come there.
-  const bool first = k == 0 && (slice == 0 || !PlainStore<Store>);
   for (std::int64_t j = 0; j < wide; j += T::NR) {
     const std::int64_t exist = smaller(T::NR, wide - j), panel = j / T::NR;
     float* const b_panel = packed_b + j * T::steps(T::KC) + T::steps(slice) * T::NR;
@@ -67,7 +65,7 @@ template <class T, class A, class B, class Store>
       const Resting rest{sums + group * T::MR * T::NR + panel % T::kTogether * T::NR, static_cast<int>(panel % T::kTogether), slice == 0,
                          slice + T::kSlice >= deep};
       tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), slice_of<T>(strip_of<T>(a, block, packed_a, i, k, deep), slice, thick),
-                           b_panel, T::steps(thick), store, Place{m + i * T::MR, n + j, first}, wide - j, rest);
+                           b_panel, T::steps(thick), store, Place{m + i * T::MR, n + j, k == 0}, wide - j, rest);
     }
   }
 }

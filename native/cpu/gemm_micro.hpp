@@ -142,11 +142,11 @@ template <class T, int R, class Store>
   if constexpr (PlainStore<Store>) {
     if (rows == R && columns >= T::NR) {
       float* const c = store.to + place.row * Store::kPlain + place.column;
-      if (Store::adds(place)) return multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, c, Store::kPlain);
+      if (!rest.begins || Store::adds(place)) return multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, c, Store::kPlain);
       return multiply_tiles<R / 16, T::NV>(a, b, T::NR, c, Store::kPlain);
     }
   }
-  if constexpr (PlainStore<Store> || T::kSlice == T::KC) {
+  if constexpr (T::kSlice == T::KC) {
     alignas(64) float sums[R * T::NR];
     multiply_tiles<R / 16, T::NV>(a, b, T::NR, sums, T::NR);
     store_sums<T::NR>(sums, rows, store, place, columns);
