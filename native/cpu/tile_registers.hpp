@@ -81,9 +81,8 @@ template <int count, class Body>
 /// C[16 high, 16 wide] = Σ A B over all steps of `a`, or += where `add`. From row to row of B and C it is b_row and c_row floats.
 ///
 /// Sums have registers of their own, and so have the tiles of A; one of B follows another in the same register. Fewer registers are
-/// faster where another program uses tiles on the core's second thread, it seems for want of registers behind them to load into: 16x48 in
-/// five 1250 GFLOP/s, 16x32 in four 1140, 32x32 in eight 600 on a core of a Xeon where multiply-adds lost nothing; otherwise
-/// all 2600 from the L1 cache.
+/// faster where another program uses tiles on the core's second thread, it seems for want of registers behind them to load into: from the
+/// L1 cache 16x48 in five 1170 GFLOP/s, 16x64 in six 1000, 32x32 in seven 800 (medians on a core of a Xeon); otherwise all 2500 to 2600.
 template <int high, int wide, bool add = false>
 [[gnu::always_inline]] inline void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c,
                                                   std::int64_t c_row) {

@@ -11,7 +11,7 @@ import { BACKWARD, FORWARD, predictAttention } from "../../src/targets/cpu/predi
 import type { Tunables } from "../../src/targets/target.ts";
 import { MACHINE } from "../tune/support.ts";
 
-const GOOD: Tunables = { mr: 6, nv: 2, kc: 256, mc: 96, nc: 384 };
+const GOOD: Tunables = { mr: 6, nv: 2, kc: 256, mc: 96, nc: 384, slice: 0 };
 const SHAPE = { m: 1920, n: 1536, k: 512 };
 
 function predicted(values: Tunables = {}, shape: Partial<typeof SHAPE> = {}, bytes = 0): number {

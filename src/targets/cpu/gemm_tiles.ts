@@ -146,7 +146,7 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const nc = Math.min(roundUp(product.n, nr), Math.max(nr, roundDown(Number(values.nc), nr)));
   const pairs = product.pairs === true;
   const steps = pairs ? roundUp(Math.ceil(kc / 2), isa.pairs) : kc;
-  const slice = sliceOf(kc, Number(values.slice ?? 0), isa);
+  const slice = sliceOf(kc, Number(values.slice), isa);
   const together = slice < kc ? Math.max(nr, LINE) : nr;
   const sums = slice < kc ? 4 * mc * roundUp(nc, together) : 0;
   const beside = 4 * steps * roundUp(product.beside ?? 0, isa.lanes);

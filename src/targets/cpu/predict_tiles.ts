@@ -47,7 +47,7 @@ export function cyclesInTiles({ strips, panels, k }: TilesShare, tiles: Tiles): 
   // A comes from behind the L2 cache once for each slab of columns.
   const first = Math.ceil(panels / slab) * strips * high * steps * (BEYOND - L2);
   return strips * panels * (steps * tile + slices * AROUND * high * wide) +
-    panels * wide * steps * PACK + Math.max(0, first);
+    panels * wide * steps * PACK + first;
 }
 
 /**
@@ -60,7 +60,7 @@ function loadsOfStep(
   >,
 ): { a: number; b: number } {
   const rows = high * slice, columns = wide * slice;
-  // Beside what stays, a few tiles of what goes by.
+  // What stays, and a few tiles of what goes by.
   const fits = (kb: number) => kb <= CACHE_KB.l1;
   if (block === 1) return { a: fits(rows + 2 * wide) ? high / slab : high, b: wide };
   return {

@@ -28,8 +28,8 @@ export function defaultStream(call: KernelCall, product: Product, isa: Isa): 0 |
 }
 
 /**
- * Whether what is stored together is whole cache lines, which is what streams are for. A residual is read in place of what would be
- * read of the result, and sums that rest there come back.
+ * Whether what is stored together is whole cache lines (parts of lines would be written one by one), and nothing comes back to the result:
+ * sums that rest there do. Results with a residual, which are narrow ones, were not tried.
  * @param call A product
  * @param cut Its extents and sizes
  */

@@ -31,7 +31,8 @@ export const lmHeadLoss: Kernel = {
   },
   /**
    * `rows`: how many go through the vocabulary together. `kc`, `mc`, `nc` are of the product that makes dx, `logits_X` of the one that
-   * makes logits; `logits_kib`: of these at a time, where one slice of the k of dx is not more. `few`: rows of a thread below which threads divide the steps.
+   * makes logits, the other sizes of both. `logits_kib`: of logits at a time, where one slice of the k of dx is not more. `few`: rows of a
+   * thread below which threads divide the steps.
    */
   tunables: {
     ...TILE_TUNABLES,
