@@ -47,6 +47,7 @@ template <class T, class A, class B, class Store>
   float* const sums = reinterpret_cast<float*>(scratch + T::kPackedB + T::kPackedA);
   const std::int64_t thick = smaller(T::kSlice, deep - slice), strips = (high + T::MR - 1) / T::MR;
   const bool fresh = m == rows.begin;
+  Finished<T::kTogether * T::NR> finished;
   for (std::int64_t j = 0; j < wide; j += T::NR) {
     const std::int64_t exist = smaller(T::NR, wide - j), panel = j / T::NR;
     float* const b_panel = packed_b + j * T::steps(T::KC) + T::steps(slice) * T::NR;
@@ -62,12 +63,13 @@ template <class T, class A, class B, class Store>
                 Share{(slice / T::kSlice * panels + panel) * strips + i, slices * panels * strips});
       }
       const std::int64_t group = (panel / T::kTogether * (T::MC / T::MR) + i) * T::kTogether;
-      const Resting rest{sums + group * T::MR * T::NR + panel % T::kTogether * T::NR, static_cast<int>(panel % T::kTogether), slice == 0,
-                         slice + T::kSlice >= deep};
+      const Resting<T> rest{sums + group * T::MR * T::NR + panel % T::kTogether * T::NR, static_cast<int>(panel % T::kTogether),
+                            slice == 0, slice + T::kSlice >= deep, &finished};
       tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), slice_of<T>(strip_of<T>(a, block, packed_a, i, k, deep), slice, thick),
                            b_panel, T::steps(thick), store, Place{m + i * T::MR, n + j, k == 0}, wide - j, rest);
     }
   }
+  finished.store_all(store);
 }
 
 /// The part rows x columns of C, over k in [0, K). `scratch` has Tiles::kScratch bytes, 64-byte aligned.

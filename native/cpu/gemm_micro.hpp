@@ -112,30 +112,42 @@ template <class T, int R, class A, class Store>
 template <class Store>
 concept PlainStore = requires { requires(Store::kPlain > 0); };
 
-/// Where a tile's sums rest between slices of k, and which slice this is. Panels whose sums are stored together have neighbouring columns there.
-struct Resting {
-  float* sums;
-  int panel;
-  bool begins, ends;
-};
-constexpr Resting kWhole{nullptr, 0, true, true};
-
-/// Rows of sums in memory, from row to row `wide` floats, to a store.
-template <int wide, class Store>
-[[gnu::always_inline]] inline void store_sums(const float* sums, std::int64_t rows, const Store& store, const Place& place,
-                                              std::int64_t columns) {
-  for (std::int64_t r = 0; r < rows; r++) {
+/// Rows of sums in memory, from row to row `wide` floats, on their way to a store. Registers multiply tiles while vectors store a few of
+/// them.
+template <int wide>
+struct Finished {
+  const float* sums = nullptr;
+  std::int64_t rows = 0, columns = 0;
+  Place place{};
+  /// Stores one more row, if there is one.
+  template <class Store>
+  [[gnu::always_inline]] void store_one(const Store& store) {
+    if (rows == 0) return;
     Vec sum[wide / Vec::lanes];
-    for (int v = 0; v < wide / Vec::lanes; v++) sum[v] = load(sums + r * wide + v * Vec::lanes);
-    store_row(store, Place{place.row + r, place.column, place.first}, sum, columns);
+    for (int v = 0; v < wide / Vec::lanes; v++) sum[v] = load(sums + v * Vec::lanes);
+    store_row(store, place, sum, columns);
+    sums += wide, place.row++, rows--;
   }
-}
+  template <class Store>
+  [[gnu::always_inline]] void store_all(const Store& store) {
+    while (rows > 0) store_one(store);
+  }
+};
+
+/// Where a tile's sums rest between slices of k, and which slice this is. Panels whose sums are stored together have neighbouring columns there.
+template <class T>
+struct Resting {
+  float* sums = nullptr;
+  int panel = 0;
+  bool begins = true, ends = true;
+  Finished<T::kTogether * T::NR>* finished = nullptr;
+};
 
 /// One tile in tile registers: R rows, of which `rows` exist; what is computed of others is never stored. `columns` exist from this
 /// panel on.
 template <class T, int R, class Store>
 [[gnu::noinline]] void tile_in_tiles(std::int64_t rows, const TileStrip& a, const float* b, const Store& store, const Place& place,
-                                     std::int64_t columns, const Resting& rest) {
+                                     std::int64_t columns, const Resting<T>& rest) {
   if constexpr ((T::kFetch & 2) != 0) {
     if (rest.begins) fetch_tile<T>(store, place, rows);
   }
@@ -149,14 +161,22 @@ template <class T, int R, class Store>
   if constexpr (T::kSlice == T::KC) {
     alignas(64) float sums[R * T::NR];
     multiply_tiles<R / 16, T::NV>(a, b, T::NR, sums, T::NR);
-    store_sums<T::NR>(sums, rows, store, place, columns);
+    Finished<T::NR>{sums, rows, columns, place}.store_all(store);
   } else {
     constexpr int wide = T::kTogether * T::NR;
-    if (rest.begins) multiply_tiles<R / 16, T::NV>(a, b, T::NR, rest.sums, wide);
-    else multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, rest.sums, wide);
-    if (!rest.ends || (rest.panel + 1 < T::kTogether && columns > T::NR)) return;
-    const std::int64_t before = rest.panel * T::NR;
-    store_sums<wide>(rest.sums - before, rows, store, Place{place.row, place.column - before, place.first}, columns + before);
+    auto finished = *rest.finished;
+    const auto store_some = [&]() __attribute__((always_inline)) {
+      finished.store_one(store);
+      finished.store_one(store);
+    };
+    if (rest.begins) multiply_tiles<R / 16, T::NV>(a, b, T::NR, rest.sums, wide, store_some);
+    else multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, rest.sums, wide, store_some);
+    if (rest.ends && (rest.panel + 1 == T::kTogether || columns <= T::NR)) {
+      finished.store_all(store);
+      const std::int64_t before = rest.panel * T::NR;
+      finished = {rest.sums - before, rows, columns + before, Place{place.row, place.column - before, place.first}};
+    }
+    *rest.finished = finished;
   }
 }
 
@@ -186,7 +206,7 @@ inline Strip<T> slice_of(const Strip<T>& strip, [[maybe_unused]] std::int64_t sl
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
 template <class T, int R, class A, class Store>
 inline void tile_of(std::int64_t rows, const Strip<T>& a, const float* b, [[maybe_unused]] std::int64_t count, const Store& store,
-                    const Place& place, std::int64_t columns, [[maybe_unused]] const Resting& rest = kWhole) {
+                    const Place& place, std::int64_t columns, [[maybe_unused]] const Resting<T>& rest = {}) {
   if constexpr (T::kInTiles) {
     if constexpr (R > 16) {
       if (rows <= R - 16) return tile_of<T, R - 16, A>(rows, a, b, count, store, place, columns, rest);

@@ -42,7 +42,8 @@ class TileRegisters {
       std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
       std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
     } shape;
-    _tile_loadconfig(&shape);
+    // (GCC's _tile_loadconfig says that it reads eight bytes: the others may then be written after it.)
+    asm volatile("ldtilecfg\t%0" ::"m"(shape));
   }
   ~TileRegisters() { _tile_release(); }
   TileRegisters(const TileRegisters&) = delete;
@@ -78,14 +79,22 @@ template <int count, class Body>
   (std::make_integer_sequence<int, count>{});
 }
 
+/// Nothing is done between tiles.
+struct Idle {
+  void operator()() const {}
+};
+
 /// C[16 high, 16 wide] = Σ A B over all steps of `a`, or += where `add`. From row to row of B and C it is b_row and c_row floats.
+/// `beside` is called once a step: what it does in vectors goes on while tiles are multiplied.
 ///
-/// Sums have registers of their own, and so have the tiles of A; one of B follows another in the same register. Fewer registers are
-/// faster where another program uses tiles on the core's second thread, it seems for want of registers behind them to load into: from the
-/// L1 cache 16x48 in five 1170 GFLOP/s, 16x64 in six 1000, 32x32 in seven 800 (medians on a core of a Xeon); otherwise all 2500 to 2600.
-template <int high, int wide, bool add = false>
+/// Sums have registers of their own, and so have the tiles of A; one of B follows another in the same register. Every write takes a register
+/// from a pool that the core's two threads share, until the next write or zero to the same name: where another program uses tiles on
+/// the second thread, little is left of it. Few names are then faster (a product of a 32x16 in four takes 12 ns, of 48x16 in five 12.5, of
+/// 64x16 in six 15, of 32x32 in seven 18; otherwise all take 6; medians on a core of a Xeon, operands in the L1 cache), and so is
+/// to zero what was used: that costs nothing and gives its register back (32x32: 14 for 18 ns; 32x16 with B from L2 1.03 to 1.08 x).
+template <int high, int wide, bool add = false, class Beside = Idle>
 [[gnu::always_inline]] inline void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c,
-                                                  std::int64_t c_row) {
+                                                  std::int64_t c_row, const Beside& beside = {}) {
   constexpr int kSums = high * wide, kA = high > 1 && wide > 1 ? high : 1, kB = kSums + kA;
   static_assert(kB < 8);
   constexpr std::int64_t kSide = 16;
@@ -103,8 +112,11 @@ template <int high, int wide, bool add = false>
           constexpr int kOwn = kSums + i % kA;
           if constexpr (j == 0) load_tile<kOwn>(rows + i * kSide * steps.row, steps.row);
           multiply_tile<i * wide + j, kOwn, kB>();
+          if constexpr (j == wide - 1) zero_tile<kOwn>();
         });
+        zero_tile<kB>();
       });
+      beside();
     }
   };
   take(a.steps);
@@ -148,8 +160,9 @@ inline Vec pairs_across(const bf16* first, const bf16* second) {
 #else
 constexpr std::int64_t kPairsTogether = 1;
 struct TileRegisters {};
-template <int high, int wide, bool add = false>
-void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row);
+struct Idle {};
+template <int high, int wide, bool add = false, class Beside = Idle>
+void multiply_tiles(const TileStrip& a, const float* b, std::int64_t b_row, float* c, std::int64_t c_row, const Beside& beside = {});
 template <class E>
 Vec pairs_along(const E* p);
 #endif
