@@ -218,14 +218,16 @@ inline void add_weighted(float* panel, const float* rows, const float* weights, 
 }
 
 /// Gives query tiles to threads. Tiles are numbered row by row, head by head, from the end of a row to its start;
-/// each has a cost; a thread has those whose middle falls into its equal share of the sum. So the assignment follows
-/// from the documents and the number of threads alone, and a thread's tiles are neighbours.
+/// each has a cost; a thread has those whose middle falls into its share of the sum. So a thread's tiles are neighbours.
 template <class S>
 class Partition {
  public:
   /// @param start first token of each token's document
-  Partition(const std::int32_t* start, std::int64_t tokens, const Worker& worker)
-      : start_(start), tokens_(tokens), threads_(std::min(worker.threads, kMaxThreads)) {
+  /// @param bounds the threads' shares (Worker::bounds)
+  /// @param whole whether all tiles of a row and head are one thread's
+  Partition(const std::int32_t* start, std::int64_t tokens, const Worker& worker, const double* bounds, bool whole = false)
+      : start_(start), tokens_(tokens), threads_(std::min(worker.threads, kMaxThreads)),
+        bounds_(worker.threads > kMaxThreads ? nullptr : bounds), whole_(whole) {
     std::int64_t largest = measure();
     // Shorter tiles where the longest are much of a thread's share.
     while (tile_ > S::panel && largest * 8 * threads_ > total_) {
@@ -239,10 +241,13 @@ class Partition {
   /// Calls visit(tile, owner) for the tiles of the next row and head.
   template <class Visit>
   void next(std::int64_t row, const Visit& visit) {
+    std::int64_t all = 0;
+    if (whole_) walk(row, [&](const QueryTile& tile) { all += cost(tile); });
+    const int one = owner_of(before_ + all / 2);
     walk(row, [&](const QueryTile& tile) {
       const std::int64_t middle = before_ + cost(tile) / 2;
       before_ += cost(tile);
-      visit(tile, static_cast<int>(middle * threads_ / total_));
+      visit(tile, whole_ ? one : owner_of(middle));
     });
   }
 
@@ -250,6 +255,13 @@ class Partition {
   void rewind() { before_ = 0; }
 
  private:
+  int owner_of(std::int64_t cost) const {
+    if (bounds_ == nullptr) return static_cast<int>(cost * threads_ / total_);
+    int owner = 0;
+    while (owner + 1 < threads_ && static_cast<double>(cost) >= bounds_[owner + 1] * static_cast<double>(total_)) ++owner;
+    return owner;
+  }
+
   /// Pairs of query and key, of a whole number of vectors, and what a query costs besides.
   static std::int64_t cost(const QueryTile& tile) {
     constexpr std::int64_t kQuery = 24;
@@ -284,12 +296,14 @@ class Partition {
   const std::int32_t* start_;
   std::int64_t tokens_, total_ = 0, before_ = 0;
   int threads_, tile_ = S::query_tile;
+  const double* bounds_;
+  bool whole_;
 };
 
 /// Visits this thread's tiles of queries of `tokens` tokens, each with one key and value head.
 template <class S, class Visit>
 void own_tiles(const std::int32_t* start, std::int64_t tokens, const Worker& worker, const Visit& visit) {
-  Partition<S> partition(start, tokens, worker);
+  Partition<S> partition(start, tokens, worker, worker.bounds);
   for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
     for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
       partition.next(row, [&](const QueryTile& tile, int owner) {

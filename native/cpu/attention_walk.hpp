@@ -73,6 +73,9 @@ class BackwardWalk {
     Partition<S> tiles;  ///< standing before the segment
   };
 
+  /// Rows and heads a thread, from which on each is one thread's: the threads' work then differs by little.
+  static constexpr int kManyRows = 6;
+
   /// A thread's sums of dK and dV over its tiles of a segment: tokens [from, to) of the row.
   struct Piece {
     const float *dk, *dv;
@@ -81,7 +84,9 @@ class BackwardWalk {
 
   template <class Visit>
   void each_segment(std::int64_t tokens, const Worker& worker, const Visit& visit) const {
-    Partition<S> partition(work_.start, tokens, worker);
+    // Sums of a row that several threads share depend on where it is cut: then all shares are equal.
+    const bool whole = tokens / S::seq_len * S::kv_heads >= kManyRows * worker.threads;
+    Partition<S> partition(work_.start, tokens, worker, whole ? worker.bounds : nullptr, whole);
     for (std::int64_t row = 0; row < tokens; row += S::seq_len) {
       for (int kv_head = 0; kv_head < S::kv_heads; ++kv_head) {
         Segment segment{row, kv_head, worker.threads, 0, partition};

@@ -139,13 +139,19 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, const A&) {
       best = down;
     }
   }
-  const int across = worker.threads / best;
+  const int across = worker.threads / best, down = worker.thread / across * across;
   const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
   const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
-  const Worker::Range columns = column.share(N, kWide);
-  // With fewer panels than threads, those that have one have one each.
-  const Worker sharing{static_cast<int>(columns.begin / kWide), static_cast<int>(panels), nullptr, nullptr, nullptr};
-  return {row.share(M, T::MR), columns, panels < across ? sharing : column};
+  if (panels < across) {  // those threads that have one have one each
+    const Worker::Range columns = column.share(N, kWide);
+    const Worker sharing{static_cast<int>(columns.begin / kWide), static_cast<int>(panels), nullptr, nullptr, nullptr};
+    return {columns.begin < columns.end ? row.share(M, T::MR) : Worker::Range{0, 0}, columns, sharing};
+  }
+  if (worker.bounds == nullptr) return {row.share(M, T::MR), column.share(N, kWide), column};
+  const double* const bounds = worker.bounds + down;
+  const double first = bounds[0], all = bounds[across] - first;
+  const double from = (bounds[column.thread] - first) / all, to = (bounds[column.thread + 1] - first) / all;
+  return {Worker::between(first, bounds[across], M, T::MR), Worker::between(from, to, N, kWide), column};
 }
 
 /// This thread's part of the rows `rows` of C[M,N] = A B.

@@ -23,9 +23,12 @@ template <class T, class A, class B, class Store, class Body>
 void product_visiting(const Worker& worker, std::int64_t M, std::int64_t N, std::int64_t K, const A& a, const B& b,
                       const Store& store, const Body& see) {
   const Part part = part_of<T>(worker, M, N, a);
-  if (part.rows.begin == part.rows.end || part.columns.begin == part.columns.end) return;
   // Threads that compute other columns of the same rows see a share of them each.
   const auto [begin, end] = part.mates.share(part.rows.end - part.rows.begin);
+  if (part.columns.begin == part.columns.end) {
+    for (std::int64_t m = part.rows.begin + begin; m < part.rows.begin + end; m++) see(m);
+    return;
+  }
   const VisitedRows<A, Body> visited{a, see, {part.rows.begin + begin, part.rows.begin + end}};
   multiply<T>(part.rows, part.columns, K, visited, b, store, worker.scratch);
 }

@@ -12,6 +12,7 @@
 
 #include "runtime/allocations.hpp"
 #include "runtime/arena.hpp"
+#include "runtime/balance.hpp"
 #include "runtime/batch.hpp"
 #include "runtime/parts.hpp"
 #include "runtime/pool.hpp"
@@ -26,13 +27,14 @@ namespace pacac {
 
 class Engine {
  public:
-  /// @param poison fills memory that kernels must write before reading with NaN
+  /// @param poison fills memory that kernels must write before reading with NaN, and gives threads shares of the work that differ
   Engine(const Program& program, int threads, bool pin, bool poison)
       : program_(program),
         pool_(checked(program, threads), pin),
         arena_(program.arena_bytes),
         weights_(static_cast<std::size_t>(program.weight_count)),
         pointers_(static_cast<std::size_t>(program.tensor_count)),
+        balance_(program, threads, poison),
         profile_(program, threads),
         usage_(program) {
     for (std::int32_t i = 0; i < program.tensor_count; ++i) {
@@ -311,13 +313,17 @@ class Engine {
 
   void call(const KernelEntry& kernel, const std::int32_t* tensors, Run& run) {
     Worker& worker = run.worker_;
-    worker.next = parts_.of(run.calls_++, worker.thread);
+    const std::int64_t region = run.calls_++;
+    worker.next = parts_.of(region, worker.thread);
+    worker.bounds = balance_.bounds(worker.thread, kernel);
     void* operand[kMaxOperands];
     for (std::int32_t i = 0; i < kernel.operands; ++i) operand[i] = pointers_[at(tensors[i])];
     const Moment begin = now();
     kernel.run(operand, worker);
     const Moment worked = now();
+    balance_.worked(worker.thread, region, begin, worked);
     worker.barrier->wait();
+    balance_.learn(worker.thread, kernel, region, worker.bounds);
     const Span span{begin, worked, now()};
     profile_.add(worker.thread, kernel, span);
     if (trace_.on()) trace_.add(worker.thread, {&kernel, run.phase_, tensors}, span);
@@ -350,6 +356,7 @@ class Engine {
   Region arena_;
   std::vector<Weight> weights_;
   std::vector<std::byte*> pointers_;
+  Balance balance_;
   Profile profile_;
   Usage usage_;
   Trace trace_;

@@ -28,14 +28,23 @@ struct Worker {
   std::byte* shared;   ///< workspace of all threads of this call, 64-byte aligned, contents undefined
   Barrier* barrier;    ///< all threads or none must call wait()
   std::atomic<int>* next = nullptr;  ///< the first part that no thread has taken yet (in_parts)
+  const double* bounds = nullptr;    ///< where the threads' shares of the work begin, and 1: threads + 1 of them (balance.hpp); none: equal
 
   /// The half-open range of [0, n) that belongs to this thread, cut at multiples of `grain`.
   struct Range {
     std::int64_t begin, end;
   };
   Range share(std::int64_t n, std::int64_t grain = 1) const {
+    if (bounds != nullptr) return between(bounds[thread], bounds[thread + 1], n, grain);
     const std::int64_t blocks = (n + grain - 1) / grain;
     const std::int64_t begin = blocks * thread / threads * grain, end = blocks * (thread + 1) / threads * grain;
+    return {begin < n ? begin : n, end < n ? end : n};
+  }
+  /// What of [0, n) lies between two fractions of it, cut at multiples of `grain`.
+  static Range between(double from, double to, std::int64_t n, std::int64_t grain) {
+    const double blocks = static_cast<double>((n + grain - 1) / grain);
+    const std::int64_t begin = static_cast<std::int64_t>(from * blocks + 0.5) * grain;
+    const std::int64_t end = static_cast<std::int64_t>(to * blocks + 0.5) * grain;
     return {begin < n ? begin : n, end < n ? end : n};
   }
 

@@ -98,7 +98,10 @@ export interface NativeOptions {
   readonly threads?: number;
   /** Keep each thread on one processor. Faster where the machine is ours alone, slower where it is shared. */
   readonly pin?: boolean;
-  /** Fill memory with NaN at first, so that reading what was never written shows. */
+  /**
+   * Fill memory with NaN at first, so that reading what was never written shows, and give threads shares of the work that differ, so that
+   * a result that depends on them shows.
+   */
   readonly poison?: boolean;
 }
 

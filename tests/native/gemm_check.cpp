@@ -2,6 +2,7 @@
 // wrong; exits with 1 where something is. Built and run by gemm_test.ts, which says what of it is looked at as assembly too.
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -57,19 +58,30 @@ auto columns_of(const E* w) {
   else return Straight<N, E>{w};
 }
 
+/// One of `threads` workers; of -threads, whose shares of the work differ, some of them much.
+Worker worker_of(int thread, int threads, std::byte* scratch = nullptr) {
+  static double bounds[64];
+  const int count = std::abs(threads);
+  for (int t = 0; t <= count; t++) bounds[t] = std::pow(static_cast<double>(t) / count, 2.5);
+  return Worker{thread, count, scratch, nullptr, nullptr, nullptr, threads < 0 ? bounds : nullptr};
+}
+
 template <std::int64_t M, std::int64_t K, std::int64_t N, class X, class E, bool transposed, class T>
 void check_product() {
   const std::vector<X> x = numbers<X>(M * K, 1);
   const std::vector<E> w = numbers<E>(K * N, 2);
   const auto b = columns_of<K, N, transposed>(w.data());
   std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
-  std::vector<float> one(M * N, NAN), three(M * N, NAN);
-  product<T>(Worker{0, 1, aligned(scratch), nullptr, nullptr}, M, N, K, rows_of<T, K>(x.data()), b, StoreRows<N, float>{one.data()});
-  for (int thread = 0; thread < 3; thread++) {
-    const Worker worker{thread, 3, aligned(scratch), nullptr, nullptr};
-    product<T>(worker, M, N, K, rows_of<T, K>(x.data()), b, StoreRows<N, float>{three.data()});
-  }
-  same_bits("product", one, three);
+  const auto run = [&](int threads) {
+    std::vector<float> c(M * N, NAN);
+    for (int thread = 0; thread < std::abs(threads); thread++) {
+      const Worker worker = worker_of(thread, threads, aligned(scratch));
+      product<T>(worker, M, N, K, rows_of<T, K>(x.data()), b, StoreRows<N, float>{c.data()});
+    }
+    return c;
+  };
+  const std::vector<float> one = run(1);
+  for (const int threads : {3, -3, -4}) same_bits("product", one, run(threads));
   for (std::int64_t i = 0; i < M * N; i++) {
     double sum = 0, magnitude = 0;
     for (std::int64_t k = 0; k < K; k++) {
@@ -89,16 +101,16 @@ void check_visits() {
   const std::vector<float> x = numbers<float>(M * K, 5), w = numbers<float>(K * N, 6);
   std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
   std::vector<float> c(M * N);
-  for (const int threads : {1, 2, 3, 4, 8, 12, 40}) {
+  for (const int threads : {1, 2, 3, 4, 8, 12, 40, -2, -3, -4, -8, -12, -40}) {
     std::vector<int> seen(M);
     const auto see = [&](std::int64_t row) { seen[static_cast<std::size_t>(row)]++; };
-    for (int thread = 0; thread < threads; thread++) {
-      const Worker worker{thread, threads, aligned(scratch), nullptr, nullptr};
+    for (int thread = 0; thread < std::abs(threads); thread++) {
+      const Worker worker = worker_of(thread, threads, aligned(scratch));
       product_visiting<T>(worker, M, N, K, rows_of<T, K>(x.data()), Straight<N, float>{w.data()}, StoreRows<N, float>{c.data()}, see);
     }
     for (const int times : seen) {
       if (times == 1 || wrong++ >= 10) continue;
-      std::printf("visits: a row was seen %d times by %d threads\n", times, threads);
+      std::printf("visits: a row was seen %d times by %d threads\n", times, threads);  // fewer than 0: of uneven shares
     }
   }
 }
@@ -183,8 +195,8 @@ void check_forward_pairs() {
   std::vector<Vec> scratch = scratch_of(T::kScratch + 64);
   const auto run = [&](int threads) {
     std::vector<float> y(M * N, NAN);
-    for (int thread = 0; thread < threads; thread++) {
-      const Worker worker{thread, threads, aligned(scratch), nullptr, nullptr};
+    for (int thread = 0; thread < std::abs(threads); thread++) {
+      const Worker worker = worker_of(thread, threads, aligned(scratch));
       const StoreRows<N, float> to{y.data()};
       if constexpr (rank == 0) {
         product<T>(worker, M, N, K, paired_rows_of<T, M, K>(x.data()), TransposedPairs<K>{w.data()}, to);
@@ -197,7 +209,7 @@ void check_forward_pairs() {
     return y;
   };
   const std::vector<float> one = run(1);
-  same_bits("forward pairs", one, run(3));
+  for (const int threads : {3, -3}) same_bits("forward pairs", one, run(threads));
   for (std::int64_t i = 0; i < M * N; i++) {
     double sum = 0, magnitude = 0;
     const auto add = [&](double term) {
@@ -226,16 +238,16 @@ void check_backward_pairs() {
   std::vector<Vec> scratch = scratch_of(kScratchBeside<T, rank> + 64);
   const auto run = [&](int threads) {
     std::vector<float> dx(M * N, NAN);
-    for (int thread = 0; thread < threads; thread++) {
+    for (int thread = 0; thread < std::abs(threads); thread++) {
       const auto rows = paired_rows_of<T, M, K>(dy.data());
-      const Part part = part_of<T>(Worker{thread, threads, nullptr, nullptr, nullptr}, M, N, rows);
+      const Part part = part_of<T>(worker_of(thread, threads), M, N, rows);
       const DeltaBeside<rank, N> beside(delta.data(), index.data(), scale, dx.data());
       multiply<T>(part.rows, part.columns, K, rows, StraightPairs<N, bf16>{w.data()}, StoreRows<N, float>{dx.data()}, aligned(scratch), beside);
     }
     return dx;
   };
   const std::vector<float> one = run(1);
-  same_bits("backward pairs", one, run(3));
+  for (const int threads : {3, -3}) same_bits("backward pairs", one, run(threads));
   for (std::int64_t i = 0; i < M * N; i++) {
     double sum = 0, magnitude = 0;
     for (std::int64_t k = 0; k < K; k++) {
