@@ -40,6 +40,7 @@ struct BackwardInTiles {
   static constexpr int kSteps = S::head_dim / kStep;
   static constexpr int kPanel = S::panel * S::head_dim / 2;   ///< floats of a panel of queries as B
   static constexpr int kPanels = S::columns / S::panel;       ///< of all heads
+  static constexpr int kMostBlocks = kPanels * (S::key_tile / kBlock);
   static constexpr int kWeightBlock = kPanels * kBlockStep;   ///< floats of P or G, 32 keys, all panels
   static constexpr std::int64_t kSums = std::int64_t{S::seq_len} * S::padded_dim;
 
@@ -49,7 +50,7 @@ struct BackwardInTiles {
     float *keys, *keys_t, *values;                                // A: K [key, d], Kᵀ [d, key], V [key, d]
     float *p, *g;                                                 // A: [key, query] of all panels
     float *g_lines;                                               // G of one panel as B [key, query]
-    float *scores, *upstream;                                     // S and dP of 32 keys and 32 queries; a block of dK or dV at an edge
+    float *scores[2], *upstream[2];                               // S and dP of 32 keys and 32 queries; a block of dK or dV at an edge
     float *dk[2], *dv[2];                                         // [seq_len, padded_dim]
     explicit Tiles(std::byte* memory) {
       Scratch scratch(memory);
@@ -61,8 +62,8 @@ struct BackwardInTiles {
       p = scratch.take(S::key_tile * S::columns / 2);
       g = scratch.take(S::key_tile * S::columns / 2);
       g_lines = scratch.take(S::key_tile * S::panel / 2);
-      scores = scratch.take(kBlock * kBlock);
-      upstream = scratch.take(kBlock * kBlock);
+      for (float*& one : scores) one = scratch.take(kBlock * kBlock);
+      for (float*& one : upstream) one = scratch.take(kBlock * kBlock);
       for (float*& one : dk) one = scratch.take(kSums);
       for (float*& one : dv) one = scratch.take(kSums);
     }
@@ -86,12 +87,18 @@ struct BackwardInTiles {
       row_blocks<S>(tiles.keys, k + at, S::kv_width, keys);
       column_blocks<S>(tiles.keys_t, k + at, S::kv_width, keys, S::key_tile);
       row_blocks<S>(tiles.values, v + at, S::kv_width, keys);
+      Block blocks[kMostBlocks];
+      int count = 0;
       each_panel(unit, [&](const Panel& panel) {
         const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
-        if (rows.limit == 0) return;
-        for (int block = 0; block < rows.limit; block += kBlock) gradients(tiles, panel.index, block, rows);
-        query_gradients(tiles, panel.index, rows);
+        for (int first = 0; first < rows.limit; first += kBlock) blocks[count++] = {panel.index, first, rows};
       });
+      for (int part = 0; part < 4 && count > 0; ++part) products(tiles, blocks[0], part / 2, part % 2, 0);
+      for (int i = 0; i < count; ++i) {
+        const Block& block = blocks[i];
+        gradients(tiles, block, i + 1 < count ? &blocks[i + 1] : nullptr, i % 2);
+        if (block.key + kBlock >= block.rows.limit) query_gradients(tiles, block.panel, block.rows);
+      }
       key_gradients(tiles, tiles.dv[unit.slot], tiles.p, tiles.dy, {unit, key, keys});
       key_gradients(tiles, tiles.dk[unit.slot], tiles.g, tiles.queries, {unit, key, keys});
     }
@@ -110,10 +117,24 @@ struct BackwardInTiles {
     row_statistics<S>(y + at, dy + at, row_lse, panel.count, tiles.lse + column, tiles.delta + column);
   }
 
-  /// P and G of a panel and 32 keys, the first of them `key` of the tile.
-  [[gnu::noinline]] void gradients(const Tiles& tiles, int index, int key, const Rows& rows) const {
-    block_product<false>(tiles.keys + key * S::head_dim / 2, tiles.queries_t + index * kPanel, kBlock, kSteps, tiles.scores, kBlock);
-    block_product<false>(tiles.values + key * S::head_dim / 2, tiles.dy_t + index * kPanel, kBlock, kSteps, tiles.upstream, kBlock);
+  /// 32 keys of a tile, from `key` on, and a panel that sees some of them.
+  struct Block {
+    int panel, key;
+    Rows rows;
+  };
+
+  /// Half of S of a block, or of dP.
+  [[gnu::always_inline]] void products(const Tiles& tiles, const Block& block, bool upstream, int half, int buffer) const {
+    const float* const a = (upstream ? tiles.values : tiles.keys) + block.key * S::head_dim / 2;
+    const float* const b = (upstream ? tiles.dy_t : tiles.queries_t) + block.panel * kPanel;
+    float* const c = upstream ? tiles.upstream[buffer] : tiles.scores[buffer];
+    half_product<false>(half, a, b, kBlock, kSteps, c, kBlock);
+  }
+
+  /// P and G of a block whose products are in `buffer`; between its rows those of the next are multiplied, into the other.
+  [[gnu::noinline]] void gradients(const Tiles& tiles, const Block& block, const Block* next, int buffer) const {
+    const auto& [index, key, rows] = block;
+    const float *const scores = tiles.scores[buffer], *const upstream = tiles.upstream[buffer];
     const Vec to_log2 = broadcast(scale * kLog2E);
     Vec lowered[2], delta[2];
     for (int v = 0; v < 2; ++v) {
@@ -123,16 +144,19 @@ struct BackwardInTiles {
     float* const p_rows = tiles.p + key / kBlock * kWeightBlock + index * kBlockStep;
     float* const g_rows = tiles.g + key / kBlock * kWeightBlock + index * kBlockStep;
     for (int row = 0; row < kBlock; row += 2) {
+      if (row % (kBlock / 2) == 0 && next != nullptr) {
+        for (int half = 0; half < 2; ++half) products(tiles, *next, row > 0, half, 1 - buffer);
+      }
       alignas(64) float p[2][kBlock], g[2][kBlock];
       for (int i = 0; i < 2; ++i) {
         const int at = key + row + i;
         Vec score[2];
-        for (int v = 0; v < 2; ++v) score[v] = load(tiles.scores + (row + i) * kBlock + v * Vec::lanes);
+        for (int v = 0; v < 2; ++v) score[v] = load(scores + (row + i) * kBlock + v * Vec::lanes);
         if (at >= rows.unmasked) mask(score, rows.offset + at);
         for (int v = 0; v < 2; ++v) {
           const Vec weight = at < rows.limit ? power_of_two(fma(score[v], to_log2, lowered[v])) : zero();
           store(p[i] + v * Vec::lanes, weight);
-          store(g[i] + v * Vec::lanes, weight * (load(tiles.upstream + (row + i) * kBlock + v * Vec::lanes) - delta[v]));
+          store(g[i] + v * Vec::lanes, weight * (load(upstream + (row + i) * kBlock + v * Vec::lanes) - delta[v]));
         }
         store(p_rows + (row + i) * kPairsTogether, pairs_along(p[i]));
         store(g_rows + (row + i) * kPairsTogether, pairs_along(g[i]));
@@ -169,8 +193,8 @@ struct BackwardInTiles {
       float* const target = sums + (at.key + key - at.unit.row) * S::padded_dim;
       for (int d = 0; d < S::head_dim; d += kBlock) {
         if (at.keys - key < kBlock) {
-          block_product<false>(a, b + d, S::head_dim, steps, tiles.scores, kBlock);
-          add_rows(target + d, tiles.scores, at.keys - key, at.unit.first);
+          block_product<false>(a, b + d, S::head_dim, steps, tiles.scores[0], kBlock);
+          add_rows(target + d, tiles.scores[0], at.keys - key, at.unit.first);
         } else if (at.unit.first) {
           block_product<false>(a, b + d, S::head_dim, steps, target + d, S::padded_dim);
         } else {

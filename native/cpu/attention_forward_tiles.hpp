@@ -34,13 +34,13 @@ struct ForwardInTiles {
   /// Arrays of a thread, carved from its workspace.
   struct Tiles {
     float *keys, *values_t;                           // A: K [key, d], Vᵀ [d, key]
-    float *scores, *weights;                          // of one panel: S [key, query], P as B
+    float *scores[2], *weights;                       // of one panel: S [key, query], P as B
     float *queries, *out_t, *maximum, *total;         // a part for each panel of each head of the group: Qᵀ as B, Oᵀ [d, query]
     explicit Tiles(std::byte* memory) {
       Scratch scratch(memory);
       keys = scratch.take(S::key_tile * S::head_dim / 2);
       values_t = scratch.take(S::key_tile * S::head_dim / 2);
-      scores = scratch.take(S::key_tile * S::panel);
+      for (float*& one : scores) one = scratch.take(S::key_tile * S::panel);
       weights = scratch.take(S::key_tile * S::panel / 2);
       queries = scratch.take(S::columns * S::head_dim / 2);
       out_t = scratch.take(S::columns * S::head_dim);
@@ -56,12 +56,17 @@ struct ForwardInTiles {
       const std::int64_t at = key * S::kv_width + kv_head * S::head_dim;
       row_blocks<S>(tiles.keys, k + at, S::kv_width, keys);
       column_blocks<S>(tiles.values_t, v + at, S::kv_width, keys, S::key_tile);
+      Seen panels[S::columns / S::panel];
+      int count = 0;
       each_panel<S>(tile, kv_head, [&](const Panel& panel) {
         const Rows rows = rows_of<S>(panel.query, panel.count, key, keys);
-        if (rows.limit == 0) return;
-        scores(tiles, panel.index, rows);
-        add_values(tiles, panel.index, rows);
+        if (rows.limit > 0) panels[count++] = {panel.index, rows};
       });
+      for (int half = 0; count > 0 && half < panels[0].halves(); ++half) scores(tiles, panels[0], half, 0);
+      for (int i = 0; i < count; ++i) {
+        softmax(tiles, panels[i], i + 1 < count ? &panels[i + 1] : nullptr, i % 2);
+        add_values(tiles, panels[i].index, panels[i].rows);
+      }
     }
     each_panel<S>(tile, kv_head, [&](const Panel& panel) { end(tiles, panel); });
   }
@@ -73,26 +78,36 @@ struct ForwardInTiles {
     std::fill_n(tiles.total + panel.index * S::panel, S::panel, 0.0f);
   }
 
-  /// S of one panel and one tile of keys, then P, the maximum, the total, and what came before times its factor.
-  [[gnu::noinline]] void scores(const Tiles& tiles, int index, const Rows& rows) const {
-    for (int key = 0; key < rows.limit; key += kBlock) {
-      block_product<false>(tiles.keys + key * S::head_dim / 2, tiles.queries + index * kQueries, kBlock, kSteps,
-                           tiles.scores + key * S::panel, S::panel);
-    }
+  /// A panel, and what it sees of a tile of keys.
+  struct Seen {
+    int index;
+    Rows rows;
+    /// Halves of blocks of S.
+    int halves() const { return 2 * ((rows.limit + kBlock - 1) / kBlock); }
+  };
+
+  /// Half a block of S of a panel.
+  [[gnu::always_inline]] void scores(const Tiles& tiles, const Seen& panel, int half, int buffer) const {
+    const int key = half / 2 * kBlock;
+    half_product<false>(half % 2, tiles.keys + key * S::head_dim / 2, tiles.queries + panel.index * kQueries, kBlock, kSteps,
+                        tiles.scores[buffer] + key * S::panel, S::panel);
+  }
+
+  /// P, the maximum and the total of a panel whose S is in `buffer`, and what came before times its factor. Between its rows S of the next
+  /// is multiplied, into the other.
+  [[gnu::noinline]] void softmax(const Tiles& tiles, const Seen& panel, const Seen* next, int buffer) const {
+    const int index = panel.index, keys = panel.rows.limit;
+    float* const scored = tiles.scores[buffer];
     Vec highest[2] = {broadcast(kLowestMaximum), broadcast(kLowestMaximum)};
-    for (int key = 0; key < rows.limit; ++key) {
-      float* const row = tiles.scores + key * S::panel;
+    for (int key = 0; key < keys; ++key) {
+      float* const row = scored + key * S::panel;
       Vec score[2] = {load(row), load(row + Vec::lanes)};
-      if (key >= rows.unmasked) {
-        mask(score, rows.offset + key);
+      if (key >= panel.rows.unmasked) {
+        mask(score, panel.rows.offset + key);
         for (int v = 0; v < 2; ++v) store(row + v * Vec::lanes, score[v]);
       }
       for (int v = 0; v < 2; ++v) highest[v] = max(highest[v], score[v]);
     }
-    softmax(tiles, index, rows.limit, highest);
-  }
-
-  void softmax(const Tiles& tiles, int index, int keys, const Vec (&highest)[2]) const {
     const Vec to_log2 = broadcast(scale * kLog2E);
     Vec lowered[2], sum[2], factor[2];
     for (int v = 0; v < 2; ++v) {
@@ -105,16 +120,20 @@ struct ForwardInTiles {
     }
     const auto weight = [&](int key, int v) {
       if (key >= keys) return zero();
-      const Vec p = power_of_two(fma(load(tiles.scores + key * S::panel + v * Vec::lanes), to_log2, lowered[v]));
+      const Vec p = power_of_two(fma(load(scored + key * S::panel + v * Vec::lanes), to_log2, lowered[v]));
       sum[v] = sum[v] + p;
       return p;
     };
+    int half = 0;
+    const int halves = next == nullptr ? 0 : next->halves();
     for (int key = 0; key < (keys + kStep - 1) / kStep * kStep; key += 2) {
+      if (key % (kBlock / 2) == 0 && half < halves) scores(tiles, *next, half++, 1 - buffer);
       for (int v = 0; v < 2; ++v) {
         const Vec first = weight(key, v), second = weight(key + 1, v);
         store(tiles.weights + key / 2 * S::panel + v * Vec::lanes, join_rounded(first, second));
       }
     }
+    while (half < halves) scores(tiles, *next, half++, 1 - buffer);
     for (int v = 0; v < 2; ++v) store(tiles.total + index * S::panel + v * Vec::lanes, sum[v]);
     float* const out = tiles.out_t + index * S::panel_size;
     for (int d = 0; d < S::head_dim; ++d) {

@@ -14,13 +14,17 @@ constexpr int kBlock = 32;                           ///< rows and columns of a 
 constexpr int kStep = 2 * kPairsTogether;            ///< values of the sum in a step
 constexpr int kBlockStep = kBlock * kPairsTogether;  ///< floats of a block of A, a step
 
+/// Rows 16 half … of C[32, 32] (+)= Σ A B, in four tile registers (see multiply_tiles).
+template <bool add>
+[[gnu::always_inline]] inline void half_product(int half, const float* a, const float* b, int b_row, int steps, float* c, int c_row) {
+  const TileSteps rows{a + half * (kBlockStep / 2), kPairsTogether, kBlockStep, steps};
+  multiply_tiles<1, 2, add>({rows, {}}, b, b_row, c + half * (kBlock / 2) * c_row, c_row);
+}
+
 /// C[32, 32] (+)= Σ A B over `steps` steps: a block of A, 32 columns of B and of C, which have b_row and c_row.
 template <bool add>
 [[gnu::always_inline]] inline void block_product(const float* a, const float* b, int b_row, int steps, float* c, int c_row) {
-  for (int half = 0; half < 2; half++) {  // in four tile registers, see multiply_tiles
-    const TileSteps rows{a + half * (kBlockStep / 2), kPairsTogether, kBlockStep, steps};
-    multiply_tiles<1, 2, add>({rows, {}}, b, b_row, c + half * (kBlock / 2) * c_row, c_row);
-  }
+  for (int half = 0; half < 2; half++) half_product<add>(half, a, b, b_row, steps, c, c_row);
 }
 
 /// A[row, d] of `rows` rows, and zeros up to a whole block.

@@ -22,7 +22,11 @@ export const ATTENTION_TUNABLES = {
  * @param isa The instruction set
  */
 export function attentionDefaults(call: KernelCall, isa: Isa): Tunables {
-  if (attentionInTiles(call, isa)) return { query_tile: 64, key_tile: 128, rows: 4, vectors: 2 };
+  if (attentionInTiles(call, isa)) {
+    // Forward, keys are packed less often with larger tiles: 1.05 to 1.1 times as fast on a Xeon; backward it is the same.
+    const query_tile = call.node.op === "attention" ? 128 : 64;
+    return { query_tile, key_tile: 128, rows: 4, vectors: 2 };
+  }
   const rows = isa.registers < 32 ? (isa.lanes < 8 ? 4 : 6) : isa.lanes < 16 ? 8 : 12;
   const columns = 192 / groupOf(call);
   const query_tile = columns > 64 ? 128 : columns > 32 ? 64 : 32;
@@ -189,7 +193,7 @@ export const attention: Kernel = {
       const perThread = scratchBytes([
         keyTile * headDim / 2, // keys
         keyTile * headDim / 2, // values, transposed
-        keyTile * BLOCK, // scores
+        ...[keyTile * BLOCK, keyTile * BLOCK], // scores: of one panel and of the next
         keyTile * BLOCK / 2, // weights
         columns * headDim / 2, // queries
         columns * headDim, // out, transposed

@@ -31,8 +31,8 @@ function inTiles({ headDim, keyTile, columns }: AttentionExtents, sums: number):
     keyTile * columns / 2, // p
     keyTile * columns / 2, // g
     keyTile * BLOCK / 2, // g of a panel, in lines
-    BLOCK * BLOCK, // scores
-    BLOCK * BLOCK, // upstream
+    ...[BLOCK * BLOCK, BLOCK * BLOCK], // scores: of one block and of the next
+    ...[BLOCK * BLOCK, BLOCK * BLOCK], // upstream
     ...[sums, sums, sums, sums], // dk, dv: of a row entered midway, and of others
   ]);
 }
