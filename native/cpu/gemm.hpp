@@ -62,9 +62,9 @@ template <class T, class A, class B, class Store>
         a.fetch(last ? rows.begin : m + T::MC, high, last ? k + T::KC : k, deep,
                 Share{(slice / T::kSlice * panels + panel) * strips + i, slices * panels * strips});
       }
-      const std::int64_t group = (panel / T::kTogether * (T::MC / T::MR) + i) * T::kTogether;
-      const Resting<T> rest{sums + group * T::MR * T::NR + panel % T::kTogether * T::NR, static_cast<int>(panel % T::kTogether),
-                            slice == 0, slice + T::kSlice >= deep, &finished};
+      const std::int64_t group = (panel / T::kTogether * (T::MC / T::MR) + i) % T::kGroups;
+      const Resting<T> rest{sums + group * T::kGroup + panel % T::kTogether * T::NR, static_cast<int>(panel % T::kTogether), slice == 0,
+                            slice + T::kSlice >= deep, &finished};
       tile_of<T, T::MR, A>(smaller(T::MR, high - i * T::MR), slice_of<T>(strip_of<T>(a, block, packed_a, i, k, deep), slice, thick),
                            b_panel, T::steps(thick), store, Place{m + i * T::MR, n + j, k == 0}, wide - j, rest);
     }
@@ -100,8 +100,11 @@ void multiply(Worker::Range rows, Worker::Range columns, std::int64_t K, const A
             float* const panel = reinterpret_cast<float*>(scratch + T::kScratch) + (j - begin) * T::steps(T::KC);
             if (m == rows.begin) others.b.template pack<1>(panel, k, deep, j, exist);
             for (std::int64_t i = 0; i < strips; i++) {
+              Finished<Narrow<T>::kTogether * Vec::lanes> finished;
+              const Resting<Narrow<T>> rest{reinterpret_cast<float*>(scratch + T::kPackedB + T::kPackedA), 0, true, true, &finished};
               tile_of<Narrow<T>, T::MR, A>(smaller(T::MR, high - i * T::MR), strip_of<T>(a, block, packed_a, i, k, deep), panel,
-                                           T::steps(deep), others.store, Place{m + i * T::MR, j, k == 0}, exist);
+                                           T::steps(deep), others.store, Place{m + i * T::MR, j, k == 0}, exist, rest);
+              finished.store_all(others.store);
             }
           }
         }

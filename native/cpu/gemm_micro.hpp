@@ -29,8 +29,11 @@ struct Tiles {
   /// Bytes of a thread's packed operands; A's share also where A is read in place. (The 64: a whole vector stored at A's end.)
   static constexpr std::int64_t kPackedB = (4 * steps(KC) * NC + 63) / 64 * 64;
   static constexpr std::int64_t kPackedA = 4 * MC * (steps(KC) + kRowPadding) + 64;
-  /// Of sums that rest between slices.
-  static constexpr std::int64_t kSums = slice == kc ? 0 : 4 * MC * ((NC / NR + kTogether - 1) / kTogether * kTogether * NR);
+  /// Of tile registers' sums of a strip and the panels that are stored together, and how many of them rest: between slices all of a
+  /// block, otherwise those that are finished and the next.
+  static constexpr std::int64_t kGroup = MR * kTogether * NR;
+  static constexpr std::int64_t kGroups = MC / MR * (slice == kc ? 2 : (NC / NR + kTogether - 1) / kTogether);
+  static constexpr std::int64_t kSums = kInTiles ? 4 * kGroups * kGroup : 0;
   static constexpr std::int64_t kScratch = kPackedB + kPackedA + kSums;
 };
 
@@ -134,7 +137,7 @@ struct Finished {
   }
 };
 
-/// Where a tile's sums rest between slices of k, and which slice this is. Panels whose sums are stored together have neighbouring columns there.
+/// Where a tile's sums rest until they are stored, and which slice of k this is. Panels whose sums are stored together have neighbouring columns there.
 template <class T>
 struct Resting {
   float* sums = nullptr;
@@ -158,26 +161,20 @@ template <class T, int R, class Store>
       return multiply_tiles<R / 16, T::NV>(a, b, T::NR, c, Store::kPlain);
     }
   }
-  if constexpr (T::kSlice == T::KC) {
-    alignas(64) float sums[R * T::NR];
-    multiply_tiles<R / 16, T::NV>(a, b, T::NR, sums, T::NR);
-    Finished<T::NR>{sums, rows, columns, place}.store_all(store);
-  } else {
-    constexpr int wide = T::kTogether * T::NR;
-    auto finished = *rest.finished;
-    const auto store_some = [&]() __attribute__((always_inline)) {
-      finished.store_one(store);
-      finished.store_one(store);
-    };
-    if (rest.begins) multiply_tiles<R / 16, T::NV>(a, b, T::NR, rest.sums, wide, store_some);
-    else multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, rest.sums, wide, store_some);
-    if (rest.ends && (rest.panel + 1 == T::kTogether || columns <= T::NR)) {
-      finished.store_all(store);
-      const std::int64_t before = rest.panel * T::NR;
-      finished = {rest.sums - before, rows, columns + before, Place{place.row, place.column - before, place.first}};
-    }
-    *rest.finished = finished;
+  constexpr int wide = T::kTogether * T::NR;
+  auto finished = *rest.finished;
+  const auto store_some = [&]() __attribute__((always_inline)) {
+    finished.store_one(store);
+    finished.store_one(store);
+  };
+  if (rest.begins) multiply_tiles<R / 16, T::NV>(a, b, T::NR, rest.sums, wide, store_some);
+  else multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, rest.sums, wide, store_some);
+  if (rest.ends && (rest.panel + 1 == T::kTogether || columns <= T::NR)) {
+    finished.store_all(store);
+    const std::int64_t before = rest.panel * T::NR;
+    finished = {rest.sums - before, rows, columns + before, Place{place.row, place.column - before, place.first}};
   }
+  *rest.finished = finished;
 }
 
 /// A strip of A as a micro-kernel takes it.
@@ -206,7 +203,7 @@ inline Strip<T> slice_of(const Strip<T>& strip, [[maybe_unused]] std::int64_t sl
 /// The tile of `rows` rows, 1 … R: one micro-kernel each.
 template <class T, int R, class A, class Store>
 inline void tile_of(std::int64_t rows, const Strip<T>& a, const float* b, [[maybe_unused]] std::int64_t count, const Store& store,
-                    const Place& place, std::int64_t columns, [[maybe_unused]] const Resting<T>& rest = {}) {
+                    const Place& place, std::int64_t columns, [[maybe_unused]] const Resting<T>& rest) {
   if constexpr (T::kInTiles) {
     if constexpr (R > 16) {
       if (rows <= R - 16) return tile_of<T, R - 16, A>(rows, a, b, count, store, place, columns, rest);
@@ -214,7 +211,7 @@ inline void tile_of(std::int64_t rows, const Strip<T>& a, const float* b, [[mayb
     tile_in_tiles<T, R>(rows, a, b, store, place, columns, rest);
   } else {
     if constexpr (R > 1) {
-      if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns);
+      if (rows < R) return tile_of<T, R - 1, A>(rows, a, b, count, store, place, columns, rest);
     }
     tile<T, R, A>(a, b, count, store, place, columns);
   }

@@ -147,8 +147,9 @@ export function tilesOf(product: Product, values: Tunables, isa: Isa): Tiles {
   const pairs = product.pairs === true;
   const steps = pairs ? roundUp(Math.ceil(kc / 2), isa.pairs) : kc;
   const slice = sliceOf(kc, Number(values.slice), isa);
-  const together = slice < kc ? Math.max(nr, LINE) : nr;
-  const sums = slice < kc ? 4 * mc * roundUp(nc, together) : 0;
+  const tiles = inTiles(product, isa);
+  const together = tiles ? Math.max(nr, LINE) : nr;
+  const sums = tiles ? 4 * mc * (slice < kc ? roundUp(nc, together) : 2 * together) : 0;
   const beside = 4 * steps * roundUp(product.beside ?? 0, isa.lanes);
   const scratch = roundUp(4 * steps * nc, 64) + 4 * mc * (steps + ROW_PADDING) + 64 + sums + beside;
   const unroll = Number(values.unroll);
