@@ -53,20 +53,10 @@ struct StoreRows {
 
 /// C[m,n] += sum. C is float32.
 template <std::int64_t N>
-struct AddRows {
-  float* to;
-  static constexpr std::int64_t kPlain = N;
+struct AddRows : StoreRows<N, float> {
   static constexpr bool adds(const Place&) { return true; }
-
-  const float* address(const Place& at) const { return to + at.row * N + at.column; }
-  void whole(const Place& at, Vec sum) const {
-    float* const c = to + at.row * N + at.column;
-    store(c, load(c) + sum);
-  }
-  void part(const Place& at, Vec sum, int n) const {
-    float* const c = to + at.row * N + at.column;
-    store_partial(c, load_partial(c, n) + sum, n);
-  }
+  void whole(const Place& at, Vec sum) const { StoreRows<N, float>::whole({at.row, at.column, false}, sum); }
+  void part(const Place& at, Vec sum, int n) const { StoreRows<N, float>::part({at.row, at.column, false}, sum, n); }
 };
 
 /// C[rows[m],n] += sum: rows scattered into a larger matrix. C is float32.
