@@ -169,10 +169,12 @@ template <class T, int R, class Store>
   };
   if (rest.begins) multiply_tiles<R / 16, T::NV>(a, b, T::NR, rest.sums, wide, store_some);
   else multiply_tiles<R / 16, T::NV, true>(a, b, T::NR, rest.sums, wide, store_some);
-  if (rest.ends && (rest.panel + 1 == T::kTogether || columns <= T::NR)) {
+  // Beside an edge other tiles may have gone to C themselves.
+  constexpr bool alone = PlainStore<Store>;
+  if (rest.ends && (alone || rest.panel + 1 == T::kTogether || columns <= T::NR)) {
     finished.store_all(store);
-    const std::int64_t before = rest.panel * T::NR;
-    finished = {rest.sums - before, rows, columns + before, Place{place.row, place.column - before, place.first}};
+    const std::int64_t before = alone ? 0 : rest.panel * T::NR, exist = alone ? smaller(T::NR, columns) : columns + before;
+    finished = {rest.sums - before, rows, exist, Place{place.row, place.column - before, place.first}};
   }
   *rest.finished = finished;
 }

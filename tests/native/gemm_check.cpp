@@ -331,6 +331,10 @@ void check_pairs() {
   check_forward_pairs<80, 96, 71, 40, bf16, SlicedTiles<32, 1, 136, 32, 4 * L, 7, 64>>();
   check_forward_pairs<61, 96, 48, 16, float, SlicedTiles<48, 1, 112, 96, 6 * L, 5, 32>>();
   check_forward_pairs<37, 71, 53, 5, float, SlicedTiles<16, 2, 77, 64, 4 * L, 1, 32>>();
+  // A last panel beside one that is stored together with it, or goes to C by itself.
+  check_forward_pairs<61, 96, 55, 5, float, SlicedTiles<32, 1, 102, 64, 4 * L, 7, 64>>();
+  check_forward_pairs<64, 40, 55, 0, bf16, SlicedTiles<32, 1, 40, 32, 4 * L, 5, 40>>();
+  check_backward_pairs<61, 96, 55, 5, bf16, SlicedTiles<32, 1, 96, 32, 4 * L, 7, 32>>();
   check_backward_pairs<112, 160, 71, 5, bf16, SlicedTiles<32, 1, 96, 64, 6 * L, 7, 64>>();
   check_backward_pairs<37, 130, 53, 5, float, SlicedTiles<32, 2, 130, 32, 4 * L, 5, 96>>();
   check_stores<80, 128, 96, bf16, SlicedTiles<32, 1, 128, 32, 4 * L, 7, 64>>();
