@@ -3,6 +3,9 @@
  *
  * Gradients that are only added up (those of q, k and v; of gate and up) are one call: the sum over outputs goes on from one
  * member to the next in the same dx.
+ *
+ * A step swiglu_backward was built and measured in tile registers: it took 1.5 times as long as both kernels, since exp and a division for
+ * each sum take longer than the products that they would hide behind.
  * @module
  */
 import type { Kernel, KernelCall, Member } from "../../target.ts";
