@@ -251,9 +251,6 @@ class Partition {
     });
   }
 
-  /// The next row and head are the first again.
-  void rewind() { before_ = 0; }
-
  private:
   int owner_of(std::int64_t cost) const {
     if (bounds_ == nullptr) return static_cast<int>(cost * threads_ / total_);

@@ -142,7 +142,7 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, const A&) {
       best = down;
     }
   }
-  const int across = worker.threads / best, down = worker.thread / across * across;
+  const int across = worker.threads / best, leader = worker.thread / across * across;
   const Worker row{worker.thread / across, best, nullptr, nullptr, nullptr};
   const Worker column{worker.thread % across, across, nullptr, nullptr, nullptr};
   if (panels < across) {  // those threads that have one have one each
@@ -151,7 +151,7 @@ Part part_of(const Worker& worker, std::int64_t M, std::int64_t N, const A&) {
     return {columns.begin < columns.end ? row.share(M, T::MR) : Worker::Range{0, 0}, columns, sharing};
   }
   if (worker.bounds == nullptr) return {row.share(M, T::MR), column.share(N, kWide), column};
-  const double* const bounds = worker.bounds + down;
+  const double* const bounds = worker.bounds + leader;
   const double first = bounds[0], all = bounds[across] - first;
   const double from = (bounds[column.thread] - first) / all, to = (bounds[column.thread + 1] - first) / all;
   return {Worker::between(first, bounds[across], M, T::MR), Worker::between(from, to, N, kWide), column};

@@ -161,6 +161,11 @@ export function optimizerDrafts(P: number): Draft[] {
   ];
 }
 
+function manyRows(op: string): Draft {
+  const { attributes, widths } = heads(6, 3, 32, 9);
+  return { op, extents: { T: 6 * 9, ...widths }, attributes, restarts: 0.05 };
+}
+
 const SHARP = { ...heads(2, 1, 12, 130).attributes, scale: 60 };
 const GEMM: readonly Extents[] = [
   { T: 1, K: 1, O: 1, R: 1 },
@@ -265,6 +270,9 @@ const DRAFTS: readonly Draft[] = [
   // Probabilities from 0 to 1: most scores fall below what 2^x can hold.
   { op: "attention", extents: { T: 130, Q: 24, K: 12, H: 2 }, attributes: SHARP, restarts: 0.01 },
   ...ROWS.flatMap(([T, D]) => optimizerDrafts(T * D)),
+  // So many rows and heads that on the cpu each is one thread's.
+  manyRows("attention"),
+  manyRows("attention_backward"),
 ];
 
 /** All cases; every op has one. */

@@ -49,7 +49,7 @@ void judge(const char* what, std::int64_t i, double found, double expected, doub
 void same_bits(const char* what, const std::vector<float>& a, const std::vector<float>& b) {
   if (std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0) return;
   wrong++;
-  std::printf("%s: not the same bits with three threads\n", what);
+  std::printf("%s: not the same bits with several threads\n", what);
 }
 
 template <std::int64_t K, std::int64_t N, bool transposed, class E>
