@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { bytesOf, type Graph, type Tensor } from "../graph/graph.ts";
 import { print } from "../graph/print.ts";
 import { moduleOf } from "../methods/paca.ts";
-import { dimsOf } from "../ops/op.ts";
+import { flopsOf } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
 import type { FineTuneSpec } from "../spec/description.ts";
 import type { AdaptedLinear, ProgramInfo, TensorInfo } from "../train/engine.ts";
@@ -69,10 +69,8 @@ export function programInfo(graph: Graph, options: InfoOptions): ProgramInfo {
     maxGradNorm: train.maxGradNorm,
     tensors: graph.tensors.filter((tensor) => tensor.role !== "activation").map(tensorInfo),
     arenaBytes,
-    flopsPerStep: graph.nodes.filter((node) => node.phase !== "logits").reduce((sum, node) => {
-      const op = opOf(node.op);
-      return sum + op.cost(dimsOf(op, node), { ...node.attributes }).flops;
-    }, 0),
+    flopsPerStep: graph.nodes.filter(({ phase, again }) => phase !== "logits" && again !== true)
+      .reduce((sum, node) => sum + flopsOf(opOf(node.op), node), 0),
     ...bytesPerToken(graph),
     config,
   };

@@ -3,6 +3,8 @@
  * @module
  */
 import { bytesOf, type DType, elements, type Phase, type Tensor } from "../graph/graph.ts";
+import { opOf } from "../ops/mod.ts";
+import { flopsOf } from "../ops/op.ts";
 import type { Plan, PlannedCall } from "../targets/plan.ts";
 import { machineAtStorage } from "../targets/roofline.ts";
 import type { Isa, KernelCall, Machine, Occupancy } from "../targets/target.ts";
@@ -18,6 +20,8 @@ export interface PlanSummary {
   readonly trained: number;
   readonly tokens: number;
   readonly flops: Readonly<Record<Phase, number>>;
+  /** Of those, what makes values a second time in place of keeping them. */
+  readonly flopsAgain: number;
   readonly arenaBytes: number;
   readonly mappedWeightBytes: number;
   readonly peak: Readonly<Record<string, number>>;
@@ -79,6 +83,8 @@ export function summarize(plan: Plan, machine: Machine): PlanSummary {
     trained: count(trainedTensors),
     tokens: plan.info.batch * plan.info.seqLen,
     flops,
+    flopsAgain: plan.graph.nodes.filter(({ again }) => again === true)
+      .reduce((sum, node) => sum + flopsOf(opOf(node.op), node), 0),
     arenaBytes: plan.arenaBytes,
     // The interpreter holds its own copies, in the arena's figure.
     mappedWeightBytes: plan.target.name === "reference"
@@ -186,6 +192,7 @@ export function planText(summary: PlanSummary): string {
     row("forward", gflop(summary.flops.forward)),
     row("backward", gflop(summary.flops.backward)),
     row("update", gflop(summary.flops.update)),
+    ...(summary.flopsAgain > 0 ? [row("of it a second time", gflop(summary.flopsAgain))] : []),
     row("all", `${gflop(step)}, ${(step / tokens / 1e9).toFixed(3)} GFLOP a token`),
     row("predicted time", `${seconds.toFixed(3)} s, ${Math.round(tokens / seconds)} tokens/s`),
     row(

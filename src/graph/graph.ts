@@ -84,6 +84,8 @@ export interface Node {
   readonly phase: Phase;
   /** The repeated block that the node belongs to, -1 outside. */
   readonly layer: number;
+  /** Whether it makes what was made before, to save memory: such work is none of the model's. */
+  readonly again?: boolean;
 }
 
 /** What {@linkcode Graph.tensor} takes. */
@@ -104,6 +106,7 @@ export interface NodeInit {
   readonly attributes: Readonly<Record<string, Attribute>>;
   readonly phase: Phase;
   readonly layer: number;
+  readonly again?: boolean;
 }
 
 /** Tensors and nodes; nodes run in the order of the list. */

@@ -10,7 +10,7 @@ const TENSOR = new RegExp(
   `^(${ROLES}) (\\S+) (f32|bf16|i32)\\[([\\d,]*)\\](?: = (\\S+)\\+(\\d+))?(?: from (\\{.*\\}))?$`,
 );
 const NODE =
-  /^(forward|logits|backward|update|prefill|decode)(?: @(\d+))?: (\w+)\((.*?)\) -> \((.*?)\)(?: (\{.*\}))?$/;
+  /^(forward|logits|backward|update|prefill|decode)( again)?(?: @(\d+))?: (\w+)\((.*?)\) -> \((.*?)\)(?: (\{.*\}))?$/;
 
 /**
  * The graph that a text describes.
@@ -56,7 +56,7 @@ function parseTensor(graph: Graph, line: string): boolean {
 function parseNode(graph: Graph, line: string): boolean {
   const match = NODE.exec(line);
   if (match === null) return false;
-  const [, phase, layer, op, inputs, outputs, attributes] = match;
+  const [, phase, again, layer, op, inputs, outputs, attributes] = match;
   const operands = (text: string) => {
     const pairs = text.split(", ").filter((part) => part !== "").map((part) => part.split("="));
     return pairs.map(([name, tensor]) => [name, graph.find(tensor)] as const);
@@ -70,6 +70,7 @@ function parseNode(graph: Graph, line: string): boolean {
     attributes: attributes === undefined ? {} : JSON.parse(attributes),
     phase: phase as Phase,
     layer: layer === undefined ? -1 : Number(layer),
+    ...(again === undefined ? {} : { again: true }),
   });
   return true;
 }

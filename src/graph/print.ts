@@ -33,7 +33,8 @@ function printNode(node: Node): string {
   const attributes = Object.keys(node.attributes).length === 0
     ? ""
     : ` ${JSON.stringify(node.attributes)}`;
-  return `${node.phase}${layer}: ${node.op}(${list(node.inputs)}) -> (${
+  const again = node.again === true ? " again" : "";
+  return `${node.phase}${again}${layer}: ${node.op}(${list(node.inputs)}) -> (${
     list(node.outputs)
   })${attributes}`;
 }

@@ -158,6 +158,7 @@ export interface Application {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   readonly phase: Phase;
   readonly layer: number;
+  readonly again?: boolean;
   /** Name of the first output; others get `.operand` appended. */
   readonly name: string;
   /** Outputs that exist already (gradients, moments); optional outputs exist only when listed here. */
@@ -196,9 +197,26 @@ export function apply(
       });
     }
   });
-  const { inputs, phase, layer } = application;
-  graph.node({ op: definition.name, inputs, outputs, attributes, phase, layer });
+  const { inputs, phase, layer, again = false } = application;
+  graph.node({
+    op: definition.name,
+    inputs,
+    outputs,
+    attributes,
+    phase,
+    layer,
+    ...(again ? { again } : {}),
+  });
   return outputs;
+}
+
+/**
+ * Operations of a node.
+ * @param definition The node's op
+ * @param node The node
+ */
+export function flopsOf(definition: Op, node: Node): number {
+  return definition.cost(dimsOf(definition, node), { ...node.attributes }).flops;
 }
 
 /**

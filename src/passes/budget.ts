@@ -12,7 +12,7 @@
  */
 import { must, PacacError } from "../errors.ts";
 import { bytesOf, type Graph, type Node, type Tensor } from "../graph/graph.ts";
-import { apply, dimsOf } from "../ops/op.ts";
+import { apply, flopsOf } from "../ops/op.ts";
 import { opOf } from "../ops/mod.ts";
 import { keptActivations } from "./storage.ts";
 
@@ -112,8 +112,7 @@ function work(nodes: readonly Node[]): number {
   return nodes.reduce((sum, node) => {
     const op = opOf(node.op);
     const tensors = [...Object.values(node.inputs), ...Object.values(node.outputs)];
-    return sum + op.cost(dimsOf(op, node), { ...node.attributes }).flops +
-      FLOPS_PER_BYTE * total(tensors);
+    return sum + flopsOf(op, node) + FLOPS_PER_BYTE * total(tensors);
   }, 0);
 }
 
@@ -155,6 +154,7 @@ function runAgain(
     phase: "backward",
     layer: node.layer,
     name: `${first.name}.again`,
+    again: true,
   });
   for (const [name, tensor] of Object.entries(outputs)) again.set(one.outputs[name], tensor);
 }

@@ -42,6 +42,7 @@ function rebuild(graph: Graph, node: Node): void {
     layer,
     phase: "backward",
     name: `${kept.name}.again`,
+    again: true,
   });
   const replace = (tensor: Tensor) => tensor === kept ? y : tensor;
   for (const later of after) {

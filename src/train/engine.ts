@@ -159,7 +159,7 @@ export interface ProgramInfo {
   readonly tensors: readonly TensorInfo[];
   /** Bytes of the arena as planned. */
   readonly arenaBytes: number;
-  /** Floating-point operations of one step (one micro-batch), by the ops' cost rules; what is rebuilt counts again. */
+  /** Floating-point operations of one step (one micro-batch), by the ops' cost rules; what is rebuilt counts once. */
   readonly flopsPerStep: number;
   /** Of a program that writes text: bytes of weights that each token of it reads. */
   readonly bytesPerToken?: number;

@@ -3,6 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { type PlanSummary, planText, summarize } from "../../src/emit/plan_text.ts";
 import type { Graph } from "../../src/graph/graph.ts";
 import { verifyPlan } from "../../src/passes/verify_plan.ts";
 import type { Plan } from "../../src/targets/plan.ts";
@@ -11,6 +12,7 @@ import type { NativeEngine } from "../../src/train/native_engine.ts";
 import { seeded } from "../cases/mod.ts";
 import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
 import { runPasses, smallSpec, TINY } from "../support/small_model.ts";
+import { MACHINE } from "../tune/support.ts";
 
 const OPTIONS = {
   config: { ...TINY, layers: 2, hiddenSize: 24, intermediateSize: 40, headDim: 12, vocabSize: 61 },
@@ -24,6 +26,23 @@ function smallPlan(): { graph: Graph; plan: Plan } {
   const spec = smallSpec(OPTIONS);
   return { graph, plan: planFor(graph, { spec, vocabSize: 61, isa: HERE[0], threads: 2 }) };
 }
+
+Deno.test("plan: what is made a second time is no operation of the model, and the plan says how much it is", () => {
+  const planAt = (recompute: 0 | 2) => {
+    const options = { ...OPTIONS, adapt: { method: "full", seed: 0 }, recompute } as const;
+    const graph = runPasses(options);
+    return planFor(graph, { spec: smallSpec(options), vocabSize: 61, isa: "plain", threads: 2 });
+  };
+  const [kept, rebuilt] = [planAt(0), planAt(2)];
+  assert.equal(rebuilt.info.flopsPerStep, kept.info.flopsPerStep);
+  const [less, more] = [kept, rebuilt].map((plan) => summarize(plan, MACHINE));
+  const all = ({ flops }: PlanSummary) => flops.forward + flops.backward + flops.update;
+  assert.equal(less.flopsAgain, 0);
+  assert.ok(more.flopsAgain > 0);
+  assert.equal(all(more), all(less) + more.flopsAgain);
+  assert.match(planText(more), /^ {2}of it a second time +\d/m);
+  assert.doesNotMatch(planText(less), /second time/);
+});
 
 function fill(engine: NativeEngine): Trainer {
   for (const { name, shape, role } of engine.info.tensors) {
