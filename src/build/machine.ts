@@ -13,7 +13,7 @@ import { NATIVE } from "./toolchain.ts";
 export interface MachineOptions {
   readonly threads?: number;
   readonly cache?: Cache;
-  /** Measure again, whatever is remembered: shared machines change from minute to minute. */
+  /** Measure again, whatever is remembered: shared machines change from minute to minute. The highest rates are remembered. */
   readonly fresh?: boolean;
 }
 
@@ -99,7 +99,14 @@ async function measure(
   const rates = ratesOf({ flopsPerSecond, bytesPerSecond, pairFlopsPerSecond: pairs });
   if (rates === undefined) throw new Bug("peak.cpp printed no rates");
   const temporary = cache.temporary(path);
-  Deno.writeTextFileSync(temporary, JSON.stringify(rates));
+  Deno.writeTextFileSync(temporary, JSON.stringify(highest(rates, recall(path))));
   cache.publish(temporary, path);
   return rates;
+}
+
+/** What is remembered: other programs can only make a rate lower. */
+function highest(now: Rates, before: Partial<Rates> = {}): Rates {
+  const names = Object.keys(now) as (keyof Rates)[];
+  const rates = names.map((name) => [name, Math.max(now[name] ?? 0, before[name] ?? 0)]);
+  return Object.fromEntries(rates);
 }

@@ -10,7 +10,7 @@ import { machineOf } from "../../src/build/machine.ts";
 import { processorName } from "../../src/build/processor.ts";
 import { probeAddon } from "../../src/build/probe.ts";
 import { findToolchain } from "../../src/build/toolchain.ts";
-import { PacacError } from "../../src/errors.ts";
+import { must, PacacError } from "../../src/errors.ts";
 import { openAddon } from "../../src/train/native_engine.ts";
 import { PLAIN } from "../emit/fixture.ts";
 
@@ -186,4 +186,20 @@ Deno.test("machineOf() measures once and remembers", () =>
     assert.ok(first.flopsPerSecond > 1e8 && first.flopsPerSecond < 1e14);
     assert.ok(first.bytesPerSecond > 1e8 && first.bytesPerSecond < 1e13);
     assert.deepEqual(await machineOf(PLAIN, { threads: 1, cache }), first);
+  }));
+
+Deno.test("machineOf() remembers the highest rates, and says what is measured now", () =>
+  withFolder(async (folder) => {
+    const cache = new Cache(folder);
+    await machineOf(PLAIN, { threads: 1, cache });
+    const files = [...Deno.readDirSync(folder)].flatMap(({ name }) =>
+      [...Deno.readDirSync(`${folder}/${name}`)].map((file) => `${folder}/${name}/${file.name}`)
+    );
+    const remembered = must(files.find((file) => file.endsWith(".json")), "what is remembered");
+    Deno.writeTextFileSync(remembered, '{"flopsPerSecond":1e18,"bytesPerSecond":1}');
+    const now = await machineOf(PLAIN, { threads: 1, cache, fresh: true });
+    assert.ok(now.flopsPerSecond < 1e14);
+    const { flopsPerSecond, bytesPerSecond } = await machineOf(PLAIN, { threads: 1, cache });
+    assert.equal(flopsPerSecond, 1e18);
+    assert.equal(bytesPerSecond, now.bytesPerSecond);
   }));
