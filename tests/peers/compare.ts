@@ -2,7 +2,7 @@
  * Times pacac and PyTorch on the same work: `deno task peers --weights DIR`.
  *
  * Needs a Python with torch, transformers and peft (--python, default python3). --shapes 4x512,1x2048: rows x tokens; --compiled adds
- * torch.compile, --bf16 PyTorch's bfloat16, both also both at once. All programs are loaded, and then take one step each in turn: a step's ratio is to
+ * torch.compile, --bf16 PyTorch's bfloat16, both also both at once; --isa holds all of them to an instruction set. All programs are loaded, and then take one step each in turn: a step's ratio is to
  * PyTorch's eager PaCA in the same turn, seconds apart, so that what moves the whole machine cancels. A program waits for its turn
  * without using a core. The peak is measured in each turn, too. Writes table and JSON under tests/bench/results.
  * @module
@@ -16,6 +16,7 @@ import { median } from "../../src/tune/statistics.ts";
 import { inRepository } from "../support/paths.ts";
 import { Stepper } from "./stepper.ts";
 import { flagsOf, misused } from "./flags.ts";
+import { HELD_NAMES, heldTo } from "./isa.ts";
 
 const USAGE = `usage: deno task peers --weights DIR [flags]
 
@@ -27,6 +28,7 @@ Steps of pacac and of PyTorch in turn, the rows of README's tables; writes tests
   --turns N         steps of each program (5)
   --compiled        torch.compile, too
   --bf16            PyTorch in bfloat16, too; with --compiled also both at once
+  --isa NAME        holds all programs to an instruction set: ${HELD_NAMES} (native, all there is)
   --name NAME       of the files with the results (smollm2)`;
 const values = flagsOf(USAGE, {
   weights: { type: "string" },
@@ -35,6 +37,7 @@ const values = flagsOf(USAGE, {
   shapes: { type: "string", default: "4x512" },
   compiled: { type: "boolean", default: false },
   bf16: { type: "boolean", default: false },
+  isa: { type: "string", default: "native" },
   name: { type: "string", default: "smollm2" },
 });
 const shapes = values.shapes.split(",").flatMap((text) => {
@@ -48,6 +51,14 @@ if (
   misused(USAGE);
 }
 const weights = values.weights;
+const held = heldTo(values.isa);
+if (held === undefined) {
+  misused(
+    USAGE,
+    `--isa ${values.isa}: not an instruction set of this processor that all can be held to`,
+  );
+}
+const { isa, environment } = held;
 
 interface Shape {
   readonly name: string;
@@ -100,8 +111,9 @@ function pacac(storage: "f32" | "bf16"): Rival {
       const program = await specAt(shape, storage);
       const folder = inRepository(`generated/${program}`);
       const began = performance.now();
+      const compile = ["task", "-q", "compile", `${folder}.ts`, "--weights", weights];
       const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["task", "-q", "compile", `${folder}.ts`, "--weights", weights, "--out", folder],
+        args: [...compile, "--out", folder, "--isa", isa],
         cwd: inRepository("."),
       }).output();
       if (!success) throw new Error(new TextDecoder().decode(stderr));
@@ -126,7 +138,7 @@ function pytorch(
       const args = [inRepository("tests/peers/step_time.py"), weights, "--method", method];
       args.push("--batch", `${batch}`, "--seq", `${seqLen}`, "--dtype", dtype);
       if (compiled) args.push("--compile");
-      return await Stepper.start(values.python, args);
+      return await Stepper.start(values.python, args, { environment });
     },
   };
 }
@@ -166,7 +178,7 @@ async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
   const peaks: Machine[] = [];
   for (let turn = 1; turn <= turns; turn++) {
     for (const [i, stepper] of steppers.entries()) seconds[i].push((await stepper.step()).seconds);
-    peaks.push(await machineNow("native", navigator.hardwareConcurrency, "f32"));
+    peaks.push(await machineNow(isa, navigator.hardwareConcurrency, "f32"));
     const times = seconds.map((of) => of[turn - 1].toFixed(2)).join(", ");
     console.error(`${shape.name}, turn ${turn} of ${turns}: ${times} s`);
   }
@@ -211,7 +223,9 @@ function line(row: Row): string {
 }
 
 const lines = [
-  `SmolLM2-135M, all seven linears; ${processorName()}, ${navigator.hardwareConcurrency} threads; ` +
+  `SmolLM2-135M, all seven linears; ${processorName()}${
+    values.isa === "native" ? "" : `, all held to ${isa}`
+  }, ${navigator.hardwareConcurrency} threads; ` +
   `medians of ${turns} steps, taken in turn`,
   "",
   "| rows x tokens | | tokens/s | to PyTorch PaCA eager | peak RSS | warm-up: compile and first step | share of peak |",

@@ -3,7 +3,7 @@
  * through PyTorch, OpenBLAS through NumPy, each as a share of the peak measured beside it: of multiply-adds, and with bf16 weights of
  * products of pairs where the processor has them, against oneDNN in bf16.
  *
- * `deno task peers:gemm [--python PYTHON] [--threads 1,2] [--tokens 2048] [--rounds 3] [--json]`. What is not installed
+ * `deno task peers:gemm [--python PYTHON] [--threads 1,2] [--tokens 2048] [--rounds 3] [--isa avx2] [--json]`. What is not installed
  * is named as absent. Shapes are those of SmolLM2-135M's linears.
  * @module
  */
@@ -13,11 +13,12 @@ import { Graph } from "../../src/graph/graph.ts";
 import { median } from "../../src/tune/statistics.ts";
 import { ISAS } from "../../src/targets/cpu/isas.ts";
 import { machineAtStorage } from "../../src/targets/roofline.ts";
-import { HERE, openPlan, planFor } from "../support/cpu_engine.ts";
+import { openPlan, planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 import { inRepository } from "../support/paths.ts";
-import { flagsOf } from "./flags.ts";
+import { flagsOf, misused } from "./flags.ts";
+import { HELD_NAMES, heldTo } from "./isa.ts";
 
 const USAGE = `usage: deno task peers:gemm [flags]
 
@@ -27,12 +28,14 @@ Products of SmolLM2's shapes alone, as shares of the processor's peak, in turn w
   --threads LIST    how many, with commas (1,2)
   --tokens N        rows of x (2048)
   --rounds N        turns, of which the median counts (3)
+  --isa NAME        holds all libraries to an instruction set: ${HELD_NAMES} (native, all there is)
   --json            JSON in place of the table`;
 const values = flagsOf(USAGE, {
   python: { type: "string", default: "python3" },
   threads: { type: "string", default: "1,2" },
   tokens: { type: "string", default: "2048" },
   rounds: { type: "string", default: "3" },
+  isa: { type: "string", default: "native" },
   json: { type: "boolean", default: false },
 });
 
@@ -43,7 +46,14 @@ const REPEATS = 5;
 
 const tokens = Number(values.tokens);
 const rounds = Number(values.rounds);
-const isa = HERE[0];
+const held = heldTo(values.isa);
+if (held === undefined) {
+  misused(
+    USAGE,
+    `--isa ${values.isa}: not an instruction set of this processor that all can be held to`,
+  );
+}
+const { isa, environment } = held;
 
 interface Case {
   readonly kind: "forward" | "backward";
@@ -133,7 +143,7 @@ async function rivalsOn({ kind, m, k, n }: Case, threads: number): Promise<Rival
   // Without products of pairs, PyTorch's bf16 takes seconds for each.
   if (ISAS[isa].pairs > 0) args.push("--bf16");
   try {
-    const command = new Deno.Command(values.python, { args, stderr: "piped" });
+    const command = new Deno.Command(values.python, { args, env: environment, stderr: "piped" });
     const { success, stdout, stderr } = await command.output();
     if (success) return JSON.parse(new TextDecoder().decode(stdout));
     const reason = new TextDecoder().decode(stderr).trim().split("\n").at(-1) ?? "";

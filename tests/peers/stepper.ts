@@ -4,6 +4,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
 import { createInterface } from "node:readline";
 
 /** How a program is started. */
@@ -12,6 +13,8 @@ interface StepperOptions {
   readonly compileSeconds?: number;
   /** The longest that an answer may take; a program that takes longer is killed. Without it, any time. */
   readonly limitSeconds?: number;
+  /** Environment variables beside this process's. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A step that a program took. */
@@ -47,15 +50,15 @@ export class Stepper {
    * Starts a program and waits for its first step.
    * @param command The executable
    * @param args Its arguments
-   * @param options Seconds that a compile took before, how long an answer may take
+   * @param options Seconds that a compile took before, how long an answer may take, environment variables
    * @throws {Error} Where the program ends before it answers, or takes too long; what it said on standard error is shown as it comes
    */
   static async start(
     command: string,
     args: readonly string[],
-    { compileSeconds = 0, limitSeconds }: StepperOptions = {},
+    { compileSeconds = 0, limitSeconds, environment = {} }: StepperOptions = {},
   ): Promise<Stepper> {
-    const program = new Program(command, args, limitSeconds);
+    const program = new Program(command, args, { limitSeconds, environment });
     return new Stepper(program, await program.answer(), compileSeconds);
   }
 
@@ -78,9 +81,17 @@ class Program {
   readonly #lines: AsyncIterator<string>;
   readonly #limitSeconds: number | undefined;
 
-  constructor(command: string, args: readonly string[], limitSeconds: number | undefined) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    { limitSeconds, environment }: {
+      readonly limitSeconds: number | undefined;
+      readonly environment: Readonly<Record<string, string>>;
+    },
+  ) {
     this.#command = command;
-    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const env = { ...process.env, ...environment };
+    this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error(`${command} has no standard output`);
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
