@@ -1,91 +1,96 @@
-"""Times matrix products in PyTorch (MKL, oneDNN) and NumPy (OpenBLAS). Prints one JSON line: a list of {who, storage, seconds}.
+"""Matrix products in PyTorch (MKL, oneDNN) and NumPy (OpenBLAS), one library's at a time on request.
 
-usage: gemm.py M K N --threads T --kind forward|backward --rounds R [--bf16]
+usage: gemm.py --threads T [--bf16]
 
-forward: y[M,N] = x[M,K] w[N,K]^T; backward: dx[M,N] = dy[M,K] w[K,N]. float32, and with --bf16 oneDNN in bf16 too; seconds are the best
-of R rounds in turn.
-A library that is not installed has `absent`, the reason, in place of seconds.
+Prints {"rivals": [...]}, each {who, storage}, or {who, absent} with the reason where it is not installed. Then every line on standard
+input is a request, {"who", "kind": "forward" or "backward", "m", "k", "n", "runs"}, answered by {"seconds"}, the best of so many runs
+behind one that warms up, or {"absent"} where the library refuses; the end of the input by {}. forward: y[m,n] = x[m,k] w[n,k]^T; backward: dx[m,n] = dy[m,k] w[k,n].
+float32, and with --bf16 oneDNN in bf16, too. Only one library's threads are awake at a time: those of another would take its processors.
 """
 import argparse, json, os, sys, time
 
 parser = argparse.ArgumentParser()
-parser.add_argument("extents", type=int, nargs=3)
 parser.add_argument("--threads", type=int, required=True)
-parser.add_argument("--kind", choices=["forward", "backward"], required=True)
-parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--bf16", action="store_true")
 options = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(options.threads)  # before the libraries are loaded
-M, K, N = options.extents
 
 
-def numpy_rival():
+def openblas():
     import numpy
 
-    x = numpy.random.rand(M, K).astype(numpy.float32)
-    w = numpy.random.rand(*((N, K) if options.kind == "forward" else (K, N))).astype(numpy.float32)
-    y = numpy.empty((M, N), numpy.float32)
-    b = w.T if options.kind == "forward" else w
-    return lambda: numpy.matmul(x, b, out=y)
+    def product(forward, m, k, n):
+        x = numpy.random.rand(m, k).astype(numpy.float32)
+        w = numpy.random.rand(*((n, k) if forward else (k, n))).astype(numpy.float32)
+        y = numpy.empty((m, n), numpy.float32)
+        b = w.T if forward else w
+        return lambda: numpy.matmul(x, b, out=y)
+
+    return product
 
 
-def torch_rivals():
+def torch_mm(dtype):
     import torch
 
     torch.set_num_threads(options.threads)
-    x = torch.rand(M, K)
-    w = torch.rand(N, K) if options.kind == "forward" else torch.rand(K, N)
-    y = torch.empty(M, N)
-    b = w.t() if options.kind == "forward" else w
+    dtype = getattr(torch, dtype)
 
-    def mkl():
-        torch.mm(x, b, out=y)
+    def product(forward, m, k, n):
+        x, w, y = torch.rand(m, k).to(dtype), torch.rand(*((n, k) if forward else (k, n))).to(dtype), torch.empty(m, n, dtype=dtype)
+        b = w.t() if forward else w
+        return lambda: torch.mm(x, b, out=y)
 
-    linear = w if options.kind == "forward" else w.t().contiguous()
+    return product
 
-    def onednn():
-        torch.ops.mkldnn._linear_pointwise(x, linear, None, "none", [], "")
 
-    narrow = [tensor.to(torch.bfloat16) for tensor in (x, b, y)]
+def onednn():
+    import torch
 
-    def bf16():
-        torch.mm(narrow[0], narrow[1], out=narrow[2])
-
+    torch.set_num_threads(options.threads)
     if not torch.backends.mkldnn.is_available():
-        return mkl, None, None
-    return mkl, onednn, bf16
+        raise ImportError("torch was built without oneDNN")
+
+    def product(forward, m, k, n):
+        x, w = torch.rand(m, k), torch.rand(n, k)
+        return lambda: torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
+
+    return product
 
 
+RIVALS = {
+    "MKL (torch.mm)": lambda: torch_mm("float32"),
+    "oneDNN (torch.ops.mkldnn)": onednn,
+    "OpenBLAS (numpy)": openblas,
+}
 BF16 = "oneDNN, bf16 (torch.mm)"
-rivals, rows = {}, []
-try:
-    mkl, onednn, bf16 = torch_rivals()
-    rivals["MKL (torch.mm)"] = mkl
-    if onednn is None:
-        rows.append({"who": "oneDNN", "absent": "torch was built without oneDNN"})
-    else:
-        rivals["oneDNN (torch.ops.mkldnn)"] = onednn
-        if options.bf16:
-            rivals[BF16] = bf16
-except ImportError as error:
-    rows += [{"who": who, "absent": str(error)} for who in ("MKL (torch.mm)", "oneDNN")]
-try:
-    rivals["OpenBLAS (numpy)"] = numpy_rival()
-except ImportError as error:
-    rows.append({"who": "OpenBLAS (numpy)", "absent": str(error)})
+if options.bf16:
+    RIVALS[BF16] = lambda: torch_mm("bfloat16")
 
-best = {who: float("inf") for who in rivals}
-for round in range(options.rounds + 1):
-    for who, run in list(rivals.items()):
-        begin = time.perf_counter()
-        try:
+
+def answer(**values):
+    print(json.dumps(values), flush=True)
+
+
+products, rows = {}, []
+for who, make in RIVALS.items():
+    try:
+        products[who] = make()
+        rows.append({"who": who, "storage": "bf16" if who == BF16 else "f32"})
+    except ImportError as error:
+        rows.append({"who": who, "absent": str(error)})
+answer(rivals=rows)
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        run = products[request["who"]](request["kind"] == "forward", request["m"], request["k"], request["n"])
+        best = float("inf")
+        for number in range(request["runs"] + 1):
+            begin = time.perf_counter()
             run()
-        except Exception as error:
-            rows.append({"who": who, "absent": str(error).splitlines()[0]})
-            del rivals[who], best[who]
-            continue
-        if round > 0:
-            best[who] = min(best[who], time.perf_counter() - begin)
-rows += [{"who": who, "storage": "bf16" if who == BF16 else "f32", "seconds": best[who]} for who in best]
-json.dump(rows, sys.stdout)
+            if number > 0:
+                best = min(best, time.perf_counter() - begin)
+        answer(seconds=best)
+    except Exception as error:
+        answer(absent=str(error).splitlines()[0])
+answer()

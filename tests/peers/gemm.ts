@@ -17,6 +17,7 @@ import { openPlan, planFor } from "../support/cpu_engine.ts";
 import { declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 import { inRepository } from "../support/paths.ts";
+import { Conversation } from "./conversation.ts";
 import { flagsOf, misused } from "./flags.ts";
 import { HELD_NAMES, heldTo } from "./isa.ts";
 
@@ -69,6 +70,21 @@ interface Row {
   absent?: string;
 }
 
+/** Seconds of the best run, or the reason why there are none. */
+interface Timing {
+  readonly seconds?: number;
+  readonly absent?: string;
+}
+
+/** Something to time. */
+interface Runner {
+  readonly who: string;
+  readonly storage: "f32" | "bf16";
+  readonly run: () => Promise<Timing>;
+  /** Frees what it holds. */
+  readonly end?: () => void;
+}
+
 /** What a kernel of pacac reads and writes. */
 interface Form {
   /** Of the weights. */
@@ -87,11 +103,14 @@ function formText({ storage, activations }: Form): string {
   return `pacac, ${storage} weights${activations === "bf16" ? " and rows" : ""}`;
 }
 
-/** Runs one of pacac's kernels a few times; the best time in seconds. */
+/**
+ * Runs one of pacac's kernels a few times in one step, as a program does whose threads are awake; the best time in seconds, from the
+ * first thread's begin to the last one's end.
+ */
 async function kernelOf(
   { kind, m, k, n }: Case,
   { storage, activations, threads }: Form & { readonly threads: number },
-): Promise<() => Promise<number>> {
+): Promise<Runner> {
   const graph = new Graph("gemm");
   declareTrainerTensors(graph);
   const shape = kind === "forward" ? [n, k] : [k, n];
@@ -99,15 +118,17 @@ async function kernelOf(
   const weight = graph.tensor({ name: "weight", dtype: storage, shape, role: "input" });
   const a = graph.tensor({ name: "a", dtype: activations, shape: [m, k], role: "input" });
   const dtype = kind === "forward" ? activations : "f32";
-  const c = graph.tensor({ name: "c", dtype, shape: [m, n], role: "output" });
-  graph.node({
-    op: kind === "forward" ? "linear" : "linear_backward_input",
-    inputs: { [from]: a, weight },
-    outputs: { [to]: c },
-    attributes: {},
-    phase: "forward",
-    layer: -1,
-  });
+  for (let i = 0; i <= REPEATS; i++) {
+    const c = graph.tensor({ name: `c${i}`, dtype, shape: [m, n], role: "output" });
+    graph.node({
+      op: kind === "forward" ? "linear" : "linear_backward_input",
+      inputs: { [from]: a, weight },
+      outputs: { [to]: c },
+      attributes: {},
+      phase: "forward",
+      layer: -1,
+    });
+  }
   const engine = await openPlan(planFor(graph, { spec: smallSpec(), vocabSize: 67, isa, threads }));
   const wave = (_: unknown, i: number) => Math.sin(i);
   engine.write("a", Float32Array.from({ length: m * k }, wave));
@@ -117,68 +138,79 @@ async function kernelOf(
     labels: new Int32Array(3),
     segmentIds: new Int32Array(3),
   };
-  return async () => {
-    let best = Infinity;
-    for (let i = 0; i <= REPEATS; i++) {
-      const begin = performance.now();
-      await engine.forward(batch);
-      if (i > 0) best = Math.min(best, (performance.now() - begin) / 1e3);
-    }
-    return best;
+  await engine.forward(batch);
+  const run = async () => {
+    await engine.trace(REPEATS + 1);
+    await engine.forward(batch);
+    const { calls } = engine.traced();
+    const times = calls.slice(1).map(({ spans }) =>
+      Math.max(...spans.map(({ worked }) => worked)) - Math.min(...spans.map(({ begin }) => begin))
+    );
+    return { seconds: Math.min(...times) };
   };
+  return { who: formText({ storage, activations }), storage, run, end: () => engine.dispose() };
 }
 
+/** A library beside, or the reason why it is not there. */
 interface Rival {
   readonly who: string;
-  /** Of the weights, default f32. */
+  /** Of the weights. */
   readonly storage?: "f32" | "bf16";
-  readonly seconds?: number;
   readonly absent?: string;
 }
 
-/** MKL, oneDNN and OpenBLAS on the same product. */
-async function rivalsOn({ kind, m, k, n }: Case, threads: number): Promise<Rival[]> {
-  const args = [inRepository("tests/peers/gemm.py"), `${m}`, `${k}`, `${n}`, "--kind", kind];
-  args.push("--threads", `${threads}`, "--rounds", `${REPEATS}`);
+/** What is installed beside, and the program that has it. */
+interface Libraries {
+  readonly rivals: readonly Rival[];
+  readonly program?: Conversation;
+}
+
+async function startLibraries(threads: number): Promise<Libraries> {
+  const args = [inRepository("tests/peers/gemm.py"), "--threads", `${threads}`];
   // Without products of pairs, PyTorch's bf16 takes seconds for each.
   if (ISAS[isa].pairs > 0) args.push("--bf16");
+  const program = new Conversation(values.python, args, { environment });
   try {
-    const command = new Deno.Command(values.python, { args, env: environment, stderr: "piped" });
-    const { success, stdout, stderr } = await command.output();
-    if (success) return JSON.parse(new TextDecoder().decode(stdout));
-    const reason = new TextDecoder().decode(stderr).trim().split("\n").at(-1) ?? "";
-    return [{ who: "MKL, oneDNN, OpenBLAS", absent: reason }];
+    const { rivals } = await program.answer<{ rivals: readonly Rival[] }>();
+    return { rivals, program };
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return [{ who: "MKL, oneDNN, OpenBLAS", absent: `${values.python} is not installed` }];
+    const absent = error instanceof Error ? error.message : String(error);
+    return { rivals: [{ who: "MKL, oneDNN, OpenBLAS", absent }] };
   }
 }
 
-/** Every rival's shares of the peak, one a round. */
-async function compare(one: Case, threads: number): Promise<Row[]> {
-  const kernels = [];
-  for (const form of FORMS) {
-    const run = await kernelOf(one, { ...form, threads });
-    kernels.push({ who: formText(form), storage: form.storage, run });
-  }
-  const rows = new Map<string, Row>();
-  const rowOf = (who: string) => {
-    const row = rows.get(who) ?? { who, shares: [] };
-    rows.set(who, row);
-    return row;
-  };
+function rivalsOn(one: Case, { rivals, program }: Libraries): Runner[] {
+  return rivals.map(({ who, storage = "f32", absent }) => {
+    const request = JSON.stringify({ ...one, who, runs: REPEATS });
+    const run = async () =>
+      absent === undefined ? await program?.answer<Timing>(request) ?? {} : { absent };
+    return { who, storage, run };
+  });
+}
+
+/** Every program's shares of the peak, one a round. */
+async function compare(one: Case, threads: number, libraries: Libraries): Promise<Row[]> {
+  const runners: Runner[] = [];
+  for (const form of FORMS) runners.push(await kernelOf(one, { ...form, threads }));
+  runners.push(...rivalsOn(one, libraries));
+  const rows: Row[] = runners.map(({ who }) => ({ who, shares: [] }));
   const flops = 2 * one.m * one.k * one.n;
+  const peak = async () => await machineOf(ISAS[isa], { threads, fresh: true });
   for (let round = 0; round < rounds; round++) {
-    const machine = await machineOf(ISAS[isa], { threads, fresh: true });
-    const add = ({ who, storage = "f32", seconds, absent }: Rival) => {
-      const { flopsPerSecond } = machineAtStorage(machine, storage);
-      if (seconds !== undefined) rowOf(who).shares.push(flops / seconds / flopsPerSecond);
-      else rowOf(who).absent = absent ?? "no reason given";
-    };
-    for (const { who, storage, run } of kernels) add({ who, storage, seconds: await run() });
-    for (const rival of await rivalsOn(one, threads)) add(rival);
+    // A shared machine's peak moves within seconds: each is measured against those before and behind it.
+    let before = await peak();
+    for (const [i, { storage, run }] of runners.entries()) {
+      const { seconds, absent } = await run();
+      const behind = await peak();
+      const [first, second] = [before, behind].map((machine) => machineAtStorage(machine, storage));
+      const mean = (first.flopsPerSecond + second.flopsPerSecond) / 2;
+      if (seconds !== undefined) rows[i].shares.push(flops / seconds / mean);
+      else rows[i].absent = absent ?? "no reason given";
+      before = behind;
+    }
   }
-  return [...rows.values()];
+  for (const { end } of runners) end?.();
+  return rows;
 }
 
 const cases: Case[] = LINEARS.flatMap(([k, n]): Case[] => [
@@ -192,8 +224,9 @@ if (!values.json) {
   );
 }
 for (const threads of values.threads.split(",").map(Number)) {
+  const libraries = await startLibraries(threads);
   for (const one of cases) {
-    const rows = (await compare(one, threads)).map(({ who, shares, absent }) => ({
+    const rows = (await compare(one, threads, libraries)).map(({ who, shares, absent }) => ({
       who,
       share: shares.length > 0 ? median(shares) : undefined,
       absent,
@@ -206,5 +239,6 @@ for (const threads of values.threads.split(",").map(Number)) {
       console.log(`  ${who.padEnd(28)} ${text}`);
     }
   }
+  await libraries.program?.end();
 }
 if (values.json) console.log(JSON.stringify(results, null, 2));
