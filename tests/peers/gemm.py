@@ -7,7 +7,7 @@ input is a request, {"who", "kind": "forward" or "backward", "m", "k", "n", "run
 behind one that warms up, or {"absent"} where the library refuses; the end of the input by {}. forward: y[m,n] = x[m,k] w[n,k]^T; backward: dx[m,n] = dy[m,k] w[k,n].
 float32, and with --bf16 oneDNN in bf16, too. Only one library's threads are awake at a time: those of another would take its processors.
 """
-import argparse, json, os, sys, time
+import argparse, itertools, json, os, sys, time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, required=True)
@@ -16,6 +16,8 @@ options = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(options.threads)  # before the libraries are loaded
 
+RESULTS = 6  # written in turn, as a step's are: one alone would stay in a core's cache
+
 
 def openblas():
     import numpy
@@ -23,9 +25,9 @@ def openblas():
     def product(forward, m, k, n):
         x = numpy.random.rand(m, k).astype(numpy.float32)
         w = numpy.random.rand(*((n, k) if forward else (k, n))).astype(numpy.float32)
-        y = numpy.empty((m, n), numpy.float32)
+        results = itertools.cycle([numpy.zeros((m, n), numpy.float32) for _ in range(RESULTS)])
         b = w.T if forward else w
-        return lambda: numpy.matmul(x, b, out=y)
+        return lambda: numpy.matmul(x, b, out=next(results))
 
     return product
 
@@ -37,9 +39,10 @@ def torch_mm(dtype):
     dtype = getattr(torch, dtype)
 
     def product(forward, m, k, n):
-        x, w, y = torch.rand(m, k).to(dtype), torch.rand(*((n, k) if forward else (k, n))).to(dtype), torch.empty(m, n, dtype=dtype)
+        x, w = torch.rand(m, k).to(dtype), torch.rand(*((n, k) if forward else (k, n))).to(dtype)
+        results = itertools.cycle([torch.zeros(m, n, dtype=dtype) for _ in range(RESULTS)])
         b = w.t() if forward else w
-        return lambda: torch.mm(x, b, out=y)
+        return lambda: torch.mm(x, b, out=next(results))
 
     return product
 
