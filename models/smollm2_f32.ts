@@ -7,5 +7,5 @@ import smollm2 from "./smollm2.ts";
 export default {
   ...smollm2,
   name: "smollm2-f32",
-  train: { ...smollm2.train, storage: "f32", weights: "bf16", maxKeptBytes: 1_170_000_000 },
+  train: { ...smollm2.train, storage: "f32", weights: "bf16", maxKeptBytes: 1_208_000_000 },
 } satisfies FineTuneSpec;
