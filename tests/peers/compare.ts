@@ -167,34 +167,43 @@ const groups: readonly (readonly Rival[])[] = [
     : []),
 ];
 
-/** Runs a group: every program takes a step, then every program takes the next. */
+/** Runs a group: every program takes a step, then every program takes the next. Rivals that do not start are left out. */
 async function race(group: readonly Rival[], shape: Shape): Promise<Row[]> {
-  const steppers: Stepper[] = [];
-  for (const { who, start } of group) {
-    console.error(`${shape.name}: ${who}: starting`);
-    steppers.push(await start(shape));
+  const running: {
+    readonly rival: Rival;
+    readonly stepper: Stepper;
+    readonly seconds: number[];
+  }[] = [];
+  for (const rival of group) {
+    console.error(`${shape.name}: ${rival.who}: starting`);
+    try {
+      running.push({ rival, stepper: await rival.start(shape), seconds: [] });
+    } catch (error) {
+      if (rival === baseline || rival.storage !== undefined) throw error;
+      console.error(`${shape.name}: ${rival.who}: left out: ${error}`);
+    }
   }
-  const seconds: number[][] = group.map(() => []);
   const peaks: Machine[] = [];
   for (let turn = 1; turn <= turns; turn++) {
-    for (const [i, stepper] of steppers.entries()) seconds[i].push((await stepper.step()).seconds);
+    for (const { stepper, seconds } of running) seconds.push((await stepper.step()).seconds);
     peaks.push(await machineNow(isa, navigator.hardwareConcurrency, "f32"));
-    const times = seconds.map((of) => of[turn - 1].toFixed(2)).join(", ");
+    const times = running.map(({ seconds }) => seconds[turn - 1].toFixed(2)).join(", ");
     console.error(`${shape.name}, turn ${turn} of ${turns}: ${times} s`);
   }
   const rows: Row[] = [];
-  for (const [i, stepper] of steppers.entries()) {
+  const [first] = running;
+  for (const { rival, stepper, seconds } of running) {
     const { flopsPerStep, warmUpSeconds } = stepper;
-    const { storage = "f32" } = group[i];
+    const { who, storage = "f32" } = rival;
     rows.push({
       shape: shape.name,
-      who: group[i].who,
+      who,
       tokensPerStep: shape.batch * shape.seqLen,
-      seconds: seconds[i],
-      ratios: seconds[i].map((of, turn) => seconds[0][turn] / of),
+      seconds,
+      ratios: seconds.map((of, turn) => first.seconds[turn] / of),
       peakShares: flopsPerStep === undefined
         ? []
-        : seconds[i].map((of, turn) =>
+        : seconds.map((of, turn) =>
           flopsPerStep / of / machineAtStorage(peaks[turn], storage).flopsPerSecond
         ),
       peakRssMb: await stepper.end(),

@@ -34,7 +34,11 @@ export class Conversation {
     this.#limitSeconds = options.limitSeconds;
     const env = { ...process.env, ...options.environment };
     this.#child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env });
-    this.#failure = new Promise((_, reject) => this.#child.on("error", reject));
+    this.#failure = new Promise((_, reject) => {
+      const refuse = ({ message }: Error) =>
+        reject(new Error(`Cannot start ${command}: ${message}`));
+      this.#child.on("error", refuse);
+    });
     this.#failure.catch(() => {}); // said where an answer is asked for
     const { stdout } = this.#child;
     if (stdout === null) throw new Error(`${command} has no standard output`);
