@@ -192,8 +192,8 @@ export function planText(summary: PlanSummary): string {
     row("forward", gflop(summary.flops.forward)),
     row("backward", gflop(summary.flops.backward)),
     row("update", gflop(summary.flops.update)),
-    ...(summary.flopsAgain > 0 ? [row("of it a second time", gflop(summary.flopsAgain))] : []),
     row("all", `${gflop(step)}, ${(step / tokens / 1e9).toFixed(3)} GFLOP a token`),
+    ...(summary.flopsAgain > 0 ? [row("of it a second time", gflop(summary.flopsAgain))] : []),
     row("predicted time", `${seconds.toFixed(3)} s, ${Math.round(tokens / seconds)} tokens/s`),
     row(
       machine.measured ? "at measured peaks" : "at assumed peaks",

@@ -158,6 +158,7 @@ export interface Application {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   readonly phase: Phase;
   readonly layer: number;
+  /** Whether it makes what was made before (Node.again). */
   readonly again?: boolean;
   /** Name of the first output; others get `.operand` appended. */
   readonly name: string;

@@ -2,9 +2,10 @@
  * Times pacac and PyTorch on the same work: `deno task peers --weights DIR`.
  *
  * Needs a Python with torch, transformers and peft (--python, default python3). --shapes 4x512,1x2048: rows x tokens; --compiled adds
- * torch.compile, --bf16 PyTorch's bfloat16, both also both at once; --isa holds all of them to an instruction set. All programs are loaded, and then take one step each in turn: a step's ratio is to
- * PyTorch's eager PaCA in the same turn, seconds apart, so that what moves the whole machine cancels. A program waits for its turn
- * without using a core. The peak is measured in each turn, too. Writes table and JSON under tests/bench/results.
+ * torch.compile, --bf16 PyTorch's bfloat16, both also both at once; --isa holds all of them to an instruction set. All programs are
+ * loaded, and then take one step each in turn: a step's ratio is to PyTorch's eager PaCA in the same turn, seconds apart, so that what
+ * moves the whole machine cancels. A program waits for its turn without using a core. The peak is measured in each turn, too. Writes
+ * table and JSON under tests/bench/results.
  * @module
  */
 // deno-lint-ignore-file no-console -- this is a command; its table goes to standard output
@@ -51,14 +52,7 @@ if (
   misused(USAGE);
 }
 const weights = values.weights;
-const held = heldTo(values.isa);
-if (held === undefined) {
-  misused(
-    USAGE,
-    `--isa ${values.isa}: not an instruction set of this processor that all can be held to`,
-  );
-}
-const { isa, environment } = held;
+const { isa, environment } = heldTo(values.isa, USAGE);
 
 interface Shape {
   readonly name: string;

@@ -18,7 +18,7 @@ import { declareTrainerTensors } from "../support/op_cases.ts";
 import { smallSpec } from "../support/small_model.ts";
 import { inRepository } from "../support/paths.ts";
 import { Conversation } from "./conversation.ts";
-import { flagsOf, misused } from "./flags.ts";
+import { flagsOf } from "./flags.ts";
 import { HELD_NAMES, heldTo } from "./isa.ts";
 
 const USAGE = `usage: deno task peers:gemm [flags]
@@ -47,14 +47,7 @@ const REPEATS = 5;
 
 const tokens = Number(values.tokens);
 const rounds = Number(values.rounds);
-const held = heldTo(values.isa);
-if (held === undefined) {
-  misused(
-    USAGE,
-    `--isa ${values.isa}: not an instruction set of this processor that all can be held to`,
-  );
-}
-const { isa, environment } = held;
+const { isa, environment } = heldTo(values.isa, USAGE);
 
 interface Case {
   readonly kind: "forward" | "backward";
@@ -62,6 +55,13 @@ interface Case {
   readonly m: number;
   readonly k: number;
   readonly n: number;
+}
+
+/** A program's share of the peak on a product, or why there is none. */
+interface Result {
+  readonly who: string;
+  readonly share: number | undefined;
+  readonly absent: string | undefined;
 }
 
 interface Row {
@@ -217,7 +217,25 @@ const cases: Case[] = LINEARS.flatMap(([k, n]): Case[] => [
   { kind: "forward", m: tokens, k, n },
   { kind: "backward", m: tokens, k: n, n: k },
 ]);
-const results = [];
+const results: (Case & { readonly threads: number; readonly rows: readonly Result[] })[] = [];
+
+/** Least, middle and most of each program's shares over all products. */
+function summary(threads: number): string {
+  const shares = new Map<string, number[]>();
+  for (
+    const { who, share } of results.filter((one) => one.threads === threads).flatMap(({ rows }) =>
+      rows
+    )
+  ) {
+    if (share !== undefined) shares.set(who, [...shares.get(who) ?? [], share]);
+  }
+  const lines = [...shares].map(([who, of]) => {
+    const figures = [Math.min(...of), median(of), Math.max(...of)];
+    return `  ${who.padEnd(28)} ${figures.map((share) => (100 * share).toFixed(0)).join(", ")} %`;
+  });
+  return [`${threads} threads, all products: least, middle, most`, ...lines].join("\n");
+}
+
 if (!values.json) {
   console.log(
     `Share of the ${isa} peak measured in the same run, of bf16 pairs where weights are bf16; median of ${rounds} rounds in turn\n`,
@@ -240,5 +258,6 @@ for (const threads of values.threads.split(",").map(Number)) {
     }
   }
   await libraries.program?.end();
+  if (!values.json) console.log(summary(threads));
 }
 if (values.json) console.log(JSON.stringify(results, null, 2));

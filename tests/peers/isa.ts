@@ -3,7 +3,8 @@
  * @module
  */
 import { cpuInfo } from "../../src/build/processor.ts";
-import { type IsaName, isasOf, isIsaName } from "../../src/targets/cpu/isas.ts";
+import { type IsaName, isasOf } from "../../src/targets/cpu/isas.ts";
+import { misused } from "./flags.ts";
 
 /** What PyTorch, MKL, oneDNN and OpenBLAS read when they start, each with its own names. */
 const LIMITS: Readonly<Partial<Record<IsaName, Readonly<Record<string, string>>>>> = {
@@ -21,23 +22,25 @@ const LIMITS: Readonly<Partial<Record<IsaName, Readonly<Record<string, string>>>
   },
 };
 
-/** An instruction set, and what holds the libraries to it. */
-export interface Held {
-  readonly isa: IsaName;
-  readonly environment: Readonly<Record<string, string>>;
-}
+/** The names that {@linkcode heldTo} takes, for a usage. */
+export const HELD_NAMES: string = ["native", ...Object.keys(LIMITS)].join(", ");
 
 /**
- * What a name on the command line asks for.
+ * An instruction set, and the environment that holds the libraries to it; ends the process where a name is none of them.
  * @param name `native` (all that the processor has, nobody held to anything), or one that PyTorch can be held to
- * @returns undefined for other names, and for what this processor does not have
+ * @param usage How the command is called
  */
-export function heldTo(name: string): Held | undefined {
+export function heldTo(
+  name: string,
+  usage: string,
+): { readonly isa: IsaName; readonly environment: Readonly<Record<string, string>> } {
   const here = isasOf(cpuInfo());
   if (name === "native") return { isa: here[0], environment: {} };
-  const environment = isIsaName(name) && here.includes(name) ? LIMITS[name] : undefined;
-  return isIsaName(name) && environment !== undefined ? { isa: name, environment } : undefined;
+  const isa = here.find((one) => one === name);
+  const environment = isa === undefined ? undefined : LIMITS[isa];
+  if (isa !== undefined && environment !== undefined) return { isa, environment };
+  misused(
+    usage,
+    `Cannot hold all to --isa ${name}: use one of ${HELD_NAMES} that this processor has`,
+  );
 }
-
-/** The names, for a usage. */
-export const HELD_NAMES: string = ["native", ...Object.keys(LIMITS)].join(", ");

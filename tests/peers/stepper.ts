@@ -18,6 +18,11 @@ interface Step {
   readonly text: string;
 }
 
+interface Answer {
+  readonly seconds: number;
+  readonly text?: string;
+}
+
 interface First {
   readonly warmup_seconds: number;
   readonly flops_per_step?: number;
@@ -55,9 +60,7 @@ export class Stepper {
 
   /** Takes one step. */
   async step(): Promise<Step> {
-    const { seconds, text = "" } = await this.#program.answer<Partial<Step> & { seconds: number }>(
-      "",
-    );
+    const { seconds, text = "" } = await this.#program.answer<Answer>("");
     return { seconds, text };
   }
 
